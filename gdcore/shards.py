@@ -1,0 +1,105 @@
+"""Token ids on disk: one flat array of ids per shard, memory-mapped, with where each text begins.
+
+A split is `<split>.<k>.{ids,offsets,prompts}.npy` for k = 00000, 00001, …: ids (uint16, or uint32 when the vocabulary
+needs it) of prompt then text, text after text; int64 offsets, one more than texts; int32 lengths of the prompts, 0
+where there is none. Row i of a split is row i of the corpus. N texts.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdcore.errors import UserError
+
+SHARD_IDS = 1 << 24
+"""A shard is closed by the row batch that brings it to so many ids: 32 MB or a little more."""
+
+Ids = NDArray[np.int64]
+
+
+class ShardWriter:
+    """Collects rows of ids and writes a shard whenever it is full. Use `close` to write the last."""
+
+    def __init__(self, directory: Path, split: str, vocab_size: int, shard_ids: int = SHARD_IDS) -> None:
+        self.directory, self.split, self.shard_ids = directory, split, shard_ids
+        self.dtype = np.uint16 if vocab_size <= 1 << 16 else np.uint32
+        self.num_shards = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.flat: list[NDArray[np.integer]] = []
+        self.lengths: list[Ids] = []
+        self.prompts: list[NDArray[np.int32]] = []
+        self.num_ids = 0
+
+    def append(self, flat: NDArray[np.integer], lengths_N: Ids, prompt_lengths_N: Ids) -> None:
+        """Add rows: their ids end to end, the length of each (prompt and text) and of its prompt."""
+        assert len(flat) == lengths_N.sum()
+        self.flat.append(flat.astype(self.dtype))
+        self.lengths.append(lengths_N)
+        self.prompts.append(prompt_lengths_N.astype(np.int32))
+        self.num_ids += len(flat)
+        if self.num_ids >= self.shard_ids:
+            self.close()
+
+    def close(self) -> None:
+        """Write what is collected; an empty split still has its one, empty, shard."""
+        if not self.lengths and self.num_shards:
+            return
+        lengths = np.concatenate([np.zeros(1, np.int64), *self.lengths])
+        self._save("ids", np.concatenate([np.zeros(0, self.dtype), *self.flat]))
+        self._save("offsets", np.cumsum(lengths, dtype=np.int64))
+        self._save("prompts", np.concatenate([np.zeros(0, np.int32), *self.prompts]))
+        self.num_shards += 1
+        self._reset()
+
+    def _save(self, part: str, array: NDArray[np.generic]) -> None:
+        np.save(self.directory / f"{self.split}.{self.num_shards:05d}.{part}.npy", array)
+
+
+class Shards:
+    """The texts of one split, all of them or the rows that were kept, as ids. Reading copies only what is asked for."""
+
+    def __init__(self, ids: Sequence[NDArray[np.integer]], shard_N: Ids, start_N: Ids, lengths_N: Ids, prompts_N: Ids):
+        self.ids, self.shard_N, self.start_N = ids, shard_N, start_N
+        self.lengths_N, self.prompt_lengths_N = lengths_N, prompts_N
+
+    @classmethod
+    def open(cls, tokens_dir: Path | str, split: str, kept: NDArray[np.integer] | None = None) -> Self:
+        """Map a split; row i is then the i-th of the `kept` row numbers. Raises UserError without such a split."""
+        paths = sorted(Path(tokens_dir).glob(f"{split}.*.ids.npy"))
+        if not paths:
+            raise UserError(f"{tokens_dir} holds no token ids of the split {split!r}; expected a tokens stage's folder")
+        offsets = [np.load(str(path).replace(".ids.", ".offsets.")) for path in paths]
+        prompts = [np.load(str(path).replace(".ids.", ".prompts.")) for path in paths]
+        shard_N = np.repeat(np.arange(len(paths)), [len(each) - 1 for each in offsets])
+        start_N = np.concatenate([each[:-1] for each in offsets])
+        lengths_N = np.concatenate([np.diff(each) for each in offsets])
+        prompts_N = np.concatenate(prompts).astype(np.int64)
+        rows = slice(None) if kept is None else kept
+        # An empty file cannot be mapped.
+        ids = [np.load(path, mmap_mode="r" if each[-1] else None) for path, each in zip(paths, offsets, strict=True)]
+        return cls(ids, shard_N[rows], start_N[rows], lengths_N[rows], prompts_N[rows])
+
+    def __len__(self) -> int:
+        return len(self.lengths_N)
+
+    def row(self, i: int) -> tuple[Ids, Ids]:
+        """The ids of one text's prompt (empty when it has none) and of the text."""
+        flat, _, prompts = self.rows(np.array([i]))
+        return flat[: prompts[0]], flat[prompts[0] :]
+
+    def rows(self, indices: NDArray[np.integer] | Sequence[int]) -> tuple[Ids, Ids, Ids]:
+        """Many texts at once: their ids end to end, offsets (one more than texts), and the lengths of their prompts."""
+        at = np.asarray(indices, dtype=np.int64)
+        lengths, starts, shards = self.lengths_N[at], self.start_N[at], self.shard_N[at]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        where = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+        flat = np.empty(offsets[-1], np.int64)
+        for shard in np.unique(shards):
+            mine = np.repeat(shards == shard, lengths)
+            flat[mine] = self.ids[shard][where[mine]]
+        return flat, offsets, self.prompt_lengths_N[at]
