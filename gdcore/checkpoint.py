@@ -1,0 +1,147 @@
+"""A training state as a directory that can be read in parts, written so that a kill at any instant leaves a whole one.
+
+```
+generator.safetensors  discriminator.safetensors  objective.safetensors     weights, each readable by itself
+optimizers.pt                                                              moments and torch's random state
+state.json                                                                 step, data position, what wrappers remember
+config.json                                                                architectures: all that loading needs
+```
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_model, save_model
+from torch.optim import Optimizer
+
+from gdcore import plugins
+from gdcore.batches import BatchStream
+from gdcore.contracts import Discriminator, Generator, Objective
+from gdcore.errors import UserError
+
+KEPT = 2
+"""Checkpoints that stay in a work directory: the newest, and one more in case the disk lost its last write."""
+
+
+@dataclass
+class TrainState:
+    """Everything that a step reads and writes."""
+
+    generator: Generator
+    optimizers: dict[str, Optimizer]
+    batches: BatchStream
+    discriminator: Discriminator | None = None
+    objective: Objective | None = None
+    step: int = 0
+    memory: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the wrappers of the loop remember (best score so far, the guard's first reading): JSON values."""
+
+    def modules(self) -> dict[str, Any]:
+        """The parts that have weights, by the name of their file."""
+        parts = {"generator": self.generator, "discriminator": self.discriminator, "objective": self.objective}
+        return {name: module for name, module in parts.items() if module is not None}
+
+
+def save_state(state: TrainState, work: Path) -> Path:
+    """Write `work/step-…`; it appears whole or not at all. Older checkpoints beyond `KEPT` go."""
+    final, draft = work / f"step-{state.step:08d}", work / "step.partial"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for name, module in state.modules().items():
+        save_model(module, str(draft / f"{name}.safetensors"))
+    optimizers = {name: optimizer.state_dict() for name, optimizer in state.optimizers.items()}
+    torch.save({"optimizers": optimizers, "rng": torch.get_rng_state()}, draft / "optimizers.pt")
+    about = {"step": state.step, "batches": state.batches.state_dict(), "memory": state.memory}
+    (draft / "state.json").write_text(json.dumps(about))
+    for path in draft.iterdir():
+        sync(path)
+    shutil.rmtree(final, ignore_errors=True)
+    draft.rename(final)
+    sync(work)
+    for old in checkpoints(work)[:-KEPT]:
+        shutil.rmtree(old)
+    return final
+
+
+def load_state(state: TrainState, work: Path) -> bool:
+    """Put the newest checkpoint of `work` into `state`; False, and nothing changed, where there is none."""
+    found = checkpoints(work)
+    if not found:
+        return False
+    for name, module in state.modules().items():
+        load_model(module, str(found[-1] / f"{name}.safetensors"))
+    saved = torch.load(found[-1] / "optimizers.pt", weights_only=True)
+    for name, optimizer in state.optimizers.items():
+        optimizer.load_state_dict(saved["optimizers"][name])
+    torch.set_rng_state(saved["rng"])
+    about = json.loads((found[-1] / "state.json").read_text())
+    state.step, state.memory = about["step"], about["memory"]
+    state.batches.load_state_dict(about["batches"])
+    return True
+
+
+def checkpoints(work: Path) -> list[Path]:
+    """The checkpoints of a work directory, oldest first."""
+    return sorted(work.glob("step-*"))
+
+
+def save_weights(module: Any, path: Path) -> None:
+    """Replace `path` by the module's weights, atomically."""
+    draft = path.with_suffix(".partial")
+    save_model(module, str(draft))
+    sync(draft)
+    draft.replace(path)
+
+
+def load_weights(module: Any, path: Path) -> None:
+    load_model(module, str(path))
+
+
+def sync(path: Path) -> None:
+    """Ask the system to have this file or directory on disk before going on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load_generator(directory: Path) -> Generator:
+    """The generator of a pretraining or finetuning artifact, in evaluation mode."""
+    about = _about(directory)
+    generator = build_generator(plugin_config("generators", about["generator"]), about["vocab_size"], about["context"])
+    load_model(generator, str(directory / "generator.safetensors"))  # pyright: ignore[reportArgumentType]
+    return generator.eval()
+
+
+def load_discriminator(directory: Path) -> Discriminator:
+    """The discriminator of a finetuning artifact, in evaluation mode."""
+    about = _about(directory)
+    discriminator = build_discriminator(plugin_config("discriminators", about["discriminator"]), about["vocab_size"])
+    load_model(discriminator, str(directory / "discriminator.safetensors"))  # pyright: ignore[reportArgumentType]
+    return discriminator.eval()
+
+
+def plugin_config(kind: str, values: dict[str, Any]) -> Any:
+    """The Config value that `values` (with its `name`) describes."""
+    return plugins.load(kind, values["name"]).Config.model_validate(values)
+
+
+def build_generator(config: Any, vocab_size: int, context: int) -> Generator:
+    return plugins.load("generators", config.name).Generator(config, vocab_size, context)
+
+
+def build_discriminator(config: Any, vocab_size: int) -> Discriminator:
+    return plugins.load("discriminators", config.name).Discriminator(config, vocab_size)
+
+
+def _about(directory: Path) -> dict[str, Any]:
+    path = directory / "config.json"
+    if not path.is_file():
+        raise UserError(f"{directory} is no checkpoint: it has no config.json. Give the folder of a trained model.")
+    return json.loads(path.read_text())

@@ -1,0 +1,89 @@
+"""What the two players and an objective must offer; a plug-in offers it by having it, and inherits nothing.
+
+Shapes: B texts, T tokens, V vocabulary, D features.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gdcore.batches import Batch
+
+Loss = tuple[Tensor, dict[str, Tensor]]
+"""A scalar to minimise, and what to log about it."""
+
+State = tuple[Tensor, ...]
+"""What a generator remembers of the tokens it read; texts lie on axis 1 of every tensor."""
+
+
+class Module(Protocol):
+    """The part of `torch.nn.Module` that training needs."""
+
+    training: bool
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def train(self, mode: bool = True) -> Any: ...
+    def eval(self) -> Any: ...
+    def requires_grad_(self, requires_grad: bool = True) -> Any: ...
+    def to(self, device: torch.device | str) -> Any: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
+
+
+class Generator(Module, Protocol):
+    """A next-token model."""
+
+    config: Any
+    vocab_size: int
+    context: int
+    """The longest sequence it reads, BOS and EOS included."""
+
+    def hidden(self, tokens_BT: Tensor) -> Tensor:
+        """Features `(B,T,D)`."""
+        ...
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits `(…,V)` of features `(…,D)`."""
+        ...
+
+    def logits(self, tokens_BT: Tensor) -> Tensor:
+        """Logits `(B,T,V)`; those at `t` predict the token at `t + 1`."""
+        ...
+
+    def initial_state(self, batch_size: int, device: torch.device | str = "cpu") -> State: ...
+
+    def step(self, token_B: Tensor, state: Any) -> tuple[Tensor, State]:
+        """Read one token a text; logits `(B,V)` of the next, equal to those of `logits`."""
+        ...
+
+
+class Discriminator(Module, Protocol):
+    """A judge of texts; a positive logit means «real»."""
+
+    config: Any
+    vocab_size: int
+
+    def __call__(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
+        """Logits `(B,)` of ids `(B,T)` or soft rows `(B,T,V)`, PAD masked out."""
+        ...
+
+
+class CausalDiscriminator(Discriminator, Protocol):
+    """A discriminator that judges every prefix too."""
+
+    def token_logits(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
+        """Logits `(B,T)`; that at `t` judges the prefix that ends with token `t`."""
+        ...
+
+
+class Objective(Module, Protocol):
+    """One adversarial algorithm: what each player minimises.
+
+    Whatever it carries besides the players (a reference model, a baseline, a schedule) are its modules and buffers, so
+    that a checkpoint holds them.
+    """
+
+    def generator_loss(self, batch: Batch, step: int) -> Loss: ...
+    def discriminator_loss(self, batch: Batch, step: int) -> Loss: ...

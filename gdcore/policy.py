@@ -1,0 +1,34 @@
+"""Policy-gradient arithmetic that objectives share.
+
+Shapes: B texts, T tokens.
+"""
+
+import torch
+from torch import Tensor
+
+
+def leave_one_out(rewards: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Advantages: each reward less the mean of the *other* texts' rewards, `(B,)` or per position `(B,T)`.
+
+    Unbiased, for a text's baseline does not contain its own reward (Kool et al. 2019). Where `mask` is given, only the
+    rewards it admits take part; a text alone at its position has advantage 0.
+    """
+    mask = torch.ones_like(rewards, dtype=torch.bool) if mask is None else mask
+    rewards = rewards * mask
+    others = mask.sum(dim=0) - 1
+    baseline = (rewards.sum(dim=0) - rewards) / others.clamp(min=1)
+    return (rewards - baseline) * (mask & (others > 0))
+
+
+def whiten(advantages_B: Tensor, eps: float = 1e-6) -> Tensor:
+    """Advantages over their standard deviation, so that the step does not hang on the reward's scale."""
+    return advantages_B / (advantages_B.std() + eps)
+
+
+def kl_estimate(logprobs_BT: Tensor, reference_BT: Tensor) -> Tensor:
+    """KL(policy ‖ reference) per token from the policy's own samples: `r − 1 − log r`, r = reference / policy.
+
+    Schulman's k3 estimator: unbiased, never negative, of low variance (Shao et al. 2024, eq. 4).
+    """
+    log_ratio_BT = reference_BT - logprobs_BT
+    return log_ratio_BT.exp() - 1 - log_ratio_BT
