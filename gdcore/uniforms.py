@@ -26,7 +26,14 @@ def uniforms(seeds_N: NDArray[np.int64], start: int, count: int) -> NDArray[np.f
     key_N1 = _fmix32(_fmix32(low_N) ^ high_N ^ np.uint32(GOLDEN_32))[:, None]
     counter_S = np.arange(start, start + count, dtype=np.uint32) * np.uint32(GOLDEN_32)
     bits_NS = _fmix32(_fmix32(counter_S + key_N1) ^ key_N1)
-    return (bits_NS >> np.uint32(9)).astype(np.float32) * np.float32(2**-23) + np.float32(2**-24)
+    return _to_uniform(bits_NS)
+
+
+def redraws(uniform_N: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Further numbers (N, count) for a draw that was refused, hashed from the bits of its first number."""
+    bits_N = (np.asarray(uniform_N, np.float32) * np.float32(2**24)).astype(np.uint32)
+    counter_S = np.arange(1, count + 1, dtype=np.uint32) * np.uint32(GOLDEN_32)
+    return _to_uniform(_fmix32(_fmix32(bits_N)[:, None] + counter_S))
 
 
 def row_seeds(seed: int, count: int, start: int = 0) -> NDArray[np.int64]:
@@ -38,6 +45,10 @@ def row_seeds(seed: int, count: int, start: int = 0) -> NDArray[np.int64]:
     with np.errstate(over="ignore"):
         base = _mix64(np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64))
         return _mix64(base + np.arange(start, start + count, dtype=np.uint64) * np.uint64(GOLDEN_64)).view(np.int64)
+
+
+def _to_uniform(bits: NDArray[np.uint32]) -> NDArray[np.float32]:
+    return (bits >> np.uint32(9)).astype(np.float32) * np.float32(2**-23) + np.float32(2**-24)
 
 
 def _fmix32(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
