@@ -29,11 +29,10 @@ def uniforms(seeds_N: NDArray[np.int64], start: int, count: int) -> NDArray[np.f
     return _to_uniform(bits_NS)
 
 
-def redraws(uniform_N: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Further numbers (N, count) for a draw that was refused, hashed from the bits of its first number."""
+def redraw(uniform_N: NDArray[np.float32], attempt: int) -> NDArray[np.float32]:
+    """The number (N,) for the given attempt (1, 2, …) after a draw was refused, hashed from the bits of its first number."""
     bits_N = (np.asarray(uniform_N, np.float32) * np.float32(2**24)).astype(np.uint32)
-    counter_S = np.arange(1, count + 1, dtype=np.uint32) * np.uint32(GOLDEN_32)
-    return _to_uniform(_fmix32(_fmix32(bits_N)[:, None] + counter_S))
+    return _to_uniform(_fmix32(_fmix32(bits_N) + np.uint32(attempt * GOLDEN_32 & 0xFFFFFFFF)))
 
 
 def row_seeds(seed: int, count: int, start: int = 0) -> NDArray[np.int64]:
