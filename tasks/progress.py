@@ -1,0 +1,146 @@
+"""Show how far a stage has come: a bar in the terminal, a progress artifact and log lines in Prefect.
+
+Also where a stage may be stopped: a first Ctrl-C or SIGTERM is delivered between two steps, when the stage's state is
+whole and closing its iterator lets it write a checkpoint; a second one strikes at once.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from types import FrameType
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from gdcore.progress import Progress
+
+log = logging.getLogger(__name__)
+ARTIFACT_SECONDS = 2.0
+LOG_SECONDS = 15.0
+
+
+def relay(stage: str, progresses: Iterator[Progress]) -> None:
+    """Run a stage's iterator to its end, showing what it yields."""
+    shown = _Artifact(stage)
+    log_due = time.monotonic() + LOG_SECONDS
+    with _bar(stage) as show_bar, _signals_between_steps() as deliver, closing_any(progresses):
+        for progress in progresses:
+            show_bar(progress)
+            shown.update(progress)
+            if time.monotonic() >= log_due:
+                log_due = time.monotonic() + LOG_SECONDS
+                log.info("%s: %s", stage, _words(progress))
+            deliver()
+    shown.finish()
+
+
+@contextmanager
+def closing_any(iterator: Iterator[Any]) -> Iterator[None]:
+    """Close a generator on the way out, so that its `finally` runs now and not when it is collected."""
+    if hasattr(iterator, "close"):
+        with closing(iterator):  # pyright: ignore[reportArgumentType]
+            yield
+    else:
+        yield
+
+
+class _Artifact:
+    """The stage's progress artifact; a server that does not answer must not stop the work it would have shown."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        self.id: UUID | None = None
+        self.due = time.monotonic() + ARTIFACT_SECONDS
+        self.last = Progress(0, None)
+
+    def update(self, progress: Progress) -> None:
+        self.last = progress
+        if time.monotonic() >= self.due:
+            self._send(_percent(progress))
+            self.due = time.monotonic() + ARTIFACT_SECONDS
+
+    def finish(self) -> None:
+        if self.id:
+            self._send(100.0)
+
+    def _send(self, percent: float) -> None:
+        try:
+            if self.id is None:
+                self.id = create_progress_artifact(percent, key=f"{self.stage}-progress", description=_words(self.last))
+            else:
+                update_progress_artifact(self.id, percent, description=_words(self.last))
+        except httpx.HTTPError as error:
+            log.debug("the progress artifact was not updated: %s", error)
+
+
+def _percent(progress: Progress) -> float:
+    return min(100.0, 100.0 * progress.done / progress.total) if progress.total else 0.0
+
+
+def _words(progress: Progress) -> str:
+    count = f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"
+    return f"{count} · {progress.note}" if progress.note else count
+
+
+@contextmanager
+def _bar(stage: str) -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal; elsewhere nothing, the log lines say it."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    columns = (
+        TextColumn(f"{stage:12}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(stage, total=None, note="")
+        yield lambda progress: bars.update(bar, completed=progress.done, total=progress.total, note=progress.note)
+
+
+@contextmanager
+def _signals_between_steps() -> Iterator[Callable[[], None]]:
+    """Hold back a first SIGINT or SIGTERM until the function yielded here is called; let a second one through."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    held: list[tuple[int, FrameType | None]] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        before = previous[number]
+        if callable(before):
+            before(number, frame)
+        elif before is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        if held:
+            pass_on(number, frame)
+        held.append((number, frame))
+        log.warning("stopping after this step; once more to stop at once")
+
+    def deliver() -> None:
+        if held:
+            pass_on(*held.pop())
+
+    previous = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield deliver
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    deliver()

@@ -1,0 +1,113 @@
+"""One stage as a Prefect task: the store decides whether there is anything to do, Prefect records what happened.
+
+A stage's file says what goes into its recipe and which gdcore iterator makes it; `build` does the rest. Prefect's own
+result cache stays off: it would hash the few lines of the task instead of the library they call, and would trust
+results that are no longer there.
+"""
+
+import errno
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Completed
+
+from gdcore.artifacts import Ref, recipe
+from gdcore.errors import UserError
+from gdcore.progress import Progress
+from gdcore.runs import Run, Stage
+from gdcore.settings import Settings
+from gdcore.sources import source_digest
+from tasks.progress import relay
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+
+
+Body = Callable[Concatenate[Run, P], Stage]
+Call = Callable[Concatenate[Run, P], Ref]
+
+
+def stage(name: str, *tags: str, **options: Any) -> Callable[[Body[P]], Call[P]]:
+    """Make a task of a function that returns `build(…)`; calling it gives the artifact's Ref.
+
+    The task ends in the state «Reused» when nothing had to be done. `options` go to `prefect.task`.
+    """
+
+    def decorate(body: Body[P]) -> Call[P]:
+        @task(
+            name=name,
+            task_run_name=name,
+            description=(body.__doc__ or "").strip(),
+            tags={"gdflow", *tags},
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            **options,
+        )
+        @functools.wraps(body)
+        def recorded(run: Run, *args: P.args, **kwargs: P.kwargs) -> Ref | State[Ref]:
+            done = body(run, *args, **kwargs)
+            run.record(name, done.ref, done.state, done.seconds)
+            log.info("%-12s %s in %.1f s", name, done.state, done.seconds)
+            if done.state == "reused":
+                return Completed(name="Reused", message=f"{done.ref.name} was in the store", data=done.ref)
+            return done.ref
+
+        @functools.wraps(body)
+        def call(run: Run, *args: P.args, **kwargs: P.kwargs) -> Ref:
+            result = recorded(run, *args, **kwargs)
+            return result.result() if isinstance(result, State) else result
+
+        return call
+
+    return decorate
+
+
+def build(
+    run: Run,
+    kind: str,
+    make: Callable[[Path, Path], Iterator[Progress]],
+    *,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, Ref | str],
+    sources: Iterable[str],
+    files: Iterable[str] = (),
+) -> Stage:
+    """Find the artifact of this recipe or make it: `make(out, work)` writes into `out` and keeps checkpoints in `work`.
+
+    `config` holds what the stage is told (settings are dumped), `inputs` what it reads (artifacts, or digests of the
+    user's files), `sources` the modules it runs and `files` the package data it uses.
+    """
+    start = time.monotonic()
+    told = {key: value.model_dump(mode="json") if isinstance(value, Settings) else value for key, value in config.items()}
+    read = {key: value.content if isinstance(value, Ref) else value for key, value in inputs.items()}
+    address = recipe(kind, told, read, source_digest(sources, files))
+    store = run.store
+    with store.lock(kind, address):
+        if ref := store.find(kind, address):
+            return Stage(ref=ref, state="reused", seconds=time.monotonic() - start)
+        with store.draft(kind, address) as draft:
+            try:
+                relay(kind, make(draft, store.work(kind, address)))
+                about = {"config": told, "inputs": read, "seconds": round(time.monotonic() - start, 3)}
+                ref = store.publish(draft, kind, address, about)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise UserError(
+                        f"no space is left for {kind} in {store.root}. Free some (`gdflow store` lists what is there) "
+                        "and start again: what is complete is reused."
+                    ) from error
+                raise
+    return Stage(ref=ref, state="built", seconds=time.monotonic() - start)
+
+
+def transient(task: object, task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether trying again may help: the disk or network hiccuped, as opposed to the input or the program being wrong."""
+    lasting = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+    return isinstance(state.data, OSError) and not isinstance(state.data, lasting)

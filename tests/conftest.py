@@ -1,0 +1,27 @@
+"""What every test stands on: one thread, no telemetry, and a Prefect that is nobody's but the tests'."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Before anything imports Prefect: its settings are read once. The user's own home must stay as it is.
+_HOME = tempfile.TemporaryDirectory(prefix="gdflow-prefect-", ignore_cleanup_errors=True)
+os.environ["PREFECT_HOME"] = _HOME.name
+os.environ.pop("PREFECT_API_URL", None)
+os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+
+import flows  # noqa: E402, F401  (sets the rest of the environment)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """A real Prefect server on a database of its own, for the tests that run flows in this process."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=60):
+        yield PREFECT_API_URL.value()
