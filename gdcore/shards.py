@@ -63,7 +63,9 @@ class ShardWriter:
 class Shards:
     """The texts of one split, all of them or the rows that were kept, as ids. Reading copies only what is asked for."""
 
-    def __init__(self, ids: Sequence[NDArray[np.integer]], shard_N: Ids, start_N: Ids, lengths_N: Ids, prompts_N: Ids):
+    def __init__(
+        self, ids: Sequence[NDArray[np.integer]], shard_N: Ids, start_N: Ids, lengths_N: Ids, prompts_N: Ids
+    ) -> None:
         self.ids, self.shard_N, self.start_N = ids, shard_N, start_N
         self.lengths_N, self.prompt_lengths_N = lengths_N, prompts_N
 
@@ -97,8 +99,8 @@ class Shards:
         at = np.asarray(indices, dtype=np.int64)
         lengths, starts, shards = self.lengths_N[at], self.start_N[at], self.shard_N[at]
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        where = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-        flat = np.empty(offsets[-1], np.int64)
+        flat = np.empty(int(offsets[-1]), np.int64)
+        where = np.repeat(starts - offsets[:-1], lengths) + np.arange(len(flat))
         for shard in np.unique(shards):
             mine = np.repeat(shards == shard, lengths)
             flat[mine] = self.ids[shard][where[mine]]

@@ -159,10 +159,11 @@ def choose(corpus: Path) -> tuple[Kind, str]:
     """The scheme for a corpus by its writing, and why in words."""
     if json.loads((corpus / "summary.json").read_text("utf-8"))["segmentation"] == "spaced":
         return "word", "words are spaced"
-    found = letters = 0
-    for batch in read_batches(corpus / "train.parquet"):
-        letters += batch["text"].str.count_matches(r"\p{L}").sum()
-        found += batch["text"].str.count_matches(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]").sum()
+    ideograph, text = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]", pl.col("text").str
+    counts = pl.scan_parquet(corpus / "train.parquet").select(
+        found=text.count_matches(ideograph).sum(), letters=text.count_matches(r"\p{L}").sum()
+    )
+    found, letters = counts.collect(engine="streaming").row(0)
     share = found / max(letters, 1)
     if share >= 0.5:
         return "char", f"words are not spaced, and {share:.0%} of the letters are Chinese, Japanese or Korean"
@@ -176,8 +177,9 @@ def most_frequent(counts: pl.DataFrame, config: TokenizerConfig) -> pl.Series:
 
 def unknown_share(counts: pl.DataFrame, known: pl.Series) -> float:
     """The share of unknown tokens among those counted."""
-    unknown = counts.filter(~pl.col("token").is_in(known.implode()))["count"].sum()
-    return unknown / max(counts["count"].sum(), 1)
+    is_unknown = ~pl.col("token").is_in(known.implode())
+    total, unknown = counts.select(pl.col("count").sum(), unknown=pl.col("count").filter(is_unknown).sum()).row(0)
+    return unknown / max(total, 1)
 
 
 def fit_bpe(config: TokenizerConfig, train: Path) -> models.BPE:
