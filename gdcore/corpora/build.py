@@ -1,0 +1,168 @@
+"""Text in: read, repaired, freed of repetitions, divided. Every record is used or in quarantine with a reason.
+
+`build_corpus` streams: it holds one block of lines at a time, and 8 bytes per text seen.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from gdcore.corpora import docstrings, segmentation
+from gdcore.corpora.clean import REPAIRS, clean
+from gdcore.corpora.config import EMBEDDED, CorpusConfig
+from gdcore.corpora.sources import READERS, identity, source_files, source_versions, sources
+from gdcore.corpora.split import SPLITS, Seen, digest, side
+from gdcore.corpora.writer import Writer
+from gdcore.errors import UserError
+from gdcore.progress import Progress
+
+__all__ = ["EMBEDDED", "CorpusConfig", "build_corpus", "identity", "source_files", "source_versions"]
+
+MAX_RECORD = 500  # characters of a record kept in quarantine
+
+# What a reader may leave out, and its value then.
+DEFAULTS = {
+    **dict.fromkeys(("prompt", "label", "group", "reason"), pl.lit(None, pl.String)),
+    **dict.fromkeys(REPAIRS, pl.lit(False)),
+}
+
+
+class Block(NamedTuple):
+    """Records as read: `side` is the split they were given for, or "" where it is to be drawn."""
+
+    side: str
+    frame: pl.DataFrame
+    done: int
+    total: int
+
+
+def build_corpus(config: CorpusConfig, out: Path) -> Iterator[Progress]:
+    """Write {train,valid,test,quarantine}.parquet and summary.json into `out`; the same input gives the same bytes.
+
+    Raises UserError, and leaves nothing behind, when a source cannot be used, when every record is rejected, and when
+    a split would be empty.
+    """
+    blocks = _read_packages(config) if config.packages else _read_files(config)
+    division = Division(config)
+    read, names = 0, set[str]()
+    reasons, repaired, letters = Counter[str](), Counter[str](), np.zeros(3, dtype=np.int64)
+    examples: dict[str, str] = {}
+    with Writer(out, SPLITS) as writer:
+        for block in blocks:
+            read += len(block.frame)
+            names.update(block.frame["source"].unique())
+            missing = {name: value for name, value in DEFAULTS.items() if name not in block.frame.columns}
+            frame = block.frame.with_columns(**missing)
+            frame = division.divide(clean(frame, config), block.side)
+            rejected = frame.filter(pl.col("reason").is_not_null())
+            used = frame.filter(pl.col("reason").is_null())
+            writer.quarantine.write(rejected.with_columns(pl.col("record").str.slice(0, MAX_RECORD)))
+            for name, rows in used.partition_by("side", as_dict=True).items():
+                writer.splits[SPLITS[name[0]]].write(rows)
+            reasons.update(dict(rejected["reason"].value_counts().iter_rows()))
+            repaired.update(used.select(pl.col(*REPAIRS).sum()).row(0, named=True))
+            letters += segmentation.count(used["text"])
+            for row in rejected.unique("reason", keep="first", maintain_order=True).iter_rows(named=True):
+                examples.setdefault(row["reason"], f"{row['source']}:{row['line']} {row['record'][:60]!r}")
+            yield Progress(block.done, block.total, f"{read:,} texts read, {reasons.total():,} in quarantine")
+        splits = {split: table.num_rows for split, table in writer.splits.items()}
+        num_used, num_rejected = sum(splits.values()), writer.quarantine.num_rows
+        assert read == num_used + num_rejected, f"{read} read, but {num_used} used + {num_rejected} quarantined"
+        _require_texts(config, read, splits, reasons, examples)
+        kind, why = segmentation.decide(*(int(num) for num in letters))
+        writer.summarise(
+            {
+                "read": read,
+                "used": num_used,
+                "quarantined": num_rejected,
+                "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+                "repaired": {rule: int(repaired[rule]) for rule in REPAIRS if repaired[rule]},
+                "splits": splits,
+                "segmentation": kind,
+                "segmentation_reason": why,
+                "sources": len(names),
+            }
+        )
+
+
+class Division:
+    """Gives each text its side and finds those that were seen before."""
+
+    def __init__(self, config: CorpusConfig) -> None:
+        self.config = config
+        self.given = set(config.sides) - {""}
+        # What is drawn out of the texts that were not given for valid or test.
+        self.valid = 0.0 if "valid" in self.given else config.valid_fraction
+        self.test = 0.0 if "test" in self.given else config.test_fraction
+        self.seen = {name: Seen() for name in ("test", "valid", "train")}
+
+    def divide(self, frame: pl.DataFrame, given: str) -> pl.DataFrame:
+        """Add `side`; fill `reason` of repetitions. `given`: the split the frame's texts were given for, or ""."""
+        given = given or "train"
+        usable = frame["reason"].is_null()
+        texts = frame.filter(usable)
+        pair = pl.when(pl.col("prompt").is_null()).then("text").otherwise(pl.col("prompt") + "\0" + pl.col("text"))
+        keys, groups = texts.select(pair.alias("key"), pl.coalesce("group", "prompt", "text").alias("group"))
+        key_digests = digest(keys.to_list(), self.config.split_seed)
+        group_digests = key_digests if keys.equals(groups) else digest(groups.to_list(), self.config.split_seed)
+        reason = np.full(len(texts), None, dtype=object)
+        for other in ("test", "valid"):
+            if other == given:
+                break
+            overlap = self.seen[other].holds(key_digests) & (reason == None)  # noqa: E711
+            reason[overlap] = f"also_in_{other}"
+        new = self.seen[given].add(key_digests)
+        if not self.config.keep_duplicates:
+            reason[~new & (reason == None)] = "duplicate"  # noqa: E711
+        if given == "train":
+            sides = side(group_digests, self.valid, self.test)
+        else:
+            sides = np.full(len(texts), SPLITS.index(given), dtype=np.uint8)
+        verdict = pl.DataFrame(
+            {"row": usable.arg_true(), "side": sides, "again": pl.Series(reason.tolist(), dtype=pl.String)}
+        )
+        return (
+            frame.with_row_index("row")
+            .join(verdict, on="row", how="left", maintain_order="left")
+            .with_columns(reason=pl.coalesce("reason", "again"))
+        )
+
+
+def _read_files(config: CorpusConfig) -> Iterator[Block]:
+    """The user's files, block by block."""
+    files = sources(config)
+    total = sum(source.path.stat().st_size for source in files)
+    done = 0
+    for source in files:
+        for frame in READERS[source.path.suffix.lower()].read(source.path, config):
+            yield Block(source.side, frame.with_columns(source=pl.lit(source.name)), done, total)
+        done += source.path.stat().st_size
+
+
+def _read_packages(config: CorpusConfig) -> Iterator[Block]:
+    """The documentation of installed packages, a few modules at a time."""
+    for frame, done, total in docstrings.read(config.packages):
+        yield Block("", frame, done, total)
+
+
+def _require_texts(
+    config: CorpusConfig, read: int, splits: dict[str, int], reasons: Counter[str], examples: dict[str, str]
+) -> None:
+    """Raise UserError when no text is left, or none on one side."""
+    used = sum(splits.values())
+    if not used:
+        top = "; ".join(f"{reason} {num:,} times (first: {examples[reason]})" for reason, num in reasons.most_common(3))
+        raise UserError(
+            f"None of the {read:,} records of the corpus can be used. Why: {top}. "
+            "Mend the files, or the corpus settings that reject them."
+        )
+    empty = [split for split, num in splits.items() if not num]
+    if empty:
+        raise UserError(
+            f"The corpus has {used:,} usable texts, and none of them falls in {' or '.join(empty)}. Give more "
+            "text, raise corpus.valid_fraction and corpus.test_fraction, or give the split's files."
+        )

@@ -1,0 +1,97 @@
+"""What is repaired in a text, and what keeps a text out. Every rule of the corpus stage stands in these two tables.
+
+A repair keeps the text and is counted under its name; a rejection sends the record to quarantine with its name as the
+reason, the first that applies. Cleaning a cleaned text changes nothing.
+"""
+
+import polars as pl
+
+from gdcore.corpora.config import CorpusConfig
+
+REPAIRS = {
+    "bom": "a byte order mark at the start of a file is dropped",
+    "line_ending": "CRLF and a lone CR end a line as LF does",
+    "markup": "reStructuredText and Markdown markup in documentation is turned into the words it marks",
+    "control_characters": "control characters, NUL among them, are dropped (tabs and line breaks count as white space)",
+    "invisible_characters": "zero-width and direction-control characters, soft hyphens and stray byte order marks are "
+    "dropped; the joiners that Persian, Indic scripts and emoji spell with stay",
+    "unicode_form": "Unicode is put in composed form (NFC)",
+    "white_space": "each run of white space, line breaks included, becomes one space; none at either end",
+}
+
+REJECTIONS = {
+    "line_too_long": "a line of several megabytes; it is cut there and not read further",
+    "invalid_json": "the line is not JSON",
+    "not_an_object": "the line is JSON, but not an object",
+    "missing_text": "the object has no text, or a null one",
+    "missing_prompt": "the object has no prompt, or a null one, though a prompt column was named",
+    "missing_label": "the object has no label, or a null one, though a label column was named",
+    "missing_group": "the object has no group, or a null one, though a group column was named",
+    "wrong_type_text": "the text is not a string",
+    "wrong_type_prompt": "the prompt is not a string",
+    "wrong_type_label": "the label is not a string, number or boolean",
+    "wrong_type_group": "the group is not a string, number or boolean",
+    "formula": "documentation: a formula",
+    "link": "documentation: a web or mail address, or a path",
+    "placeholder": "documentation: a template's placeholder",
+    "code": "documentation: code, a signature, or an identifier that is no word",
+    "leftover_markup": "documentation: markup that could not be turned into words",
+    "unfinished": "documentation: no capital at the start, no full stop at the end, or an unclosed bracket or quote",
+    "few_words": "documentation: fewer words than a sentence needs",
+    "many_words": "documentation: more words than a sentence should have",
+    "not_prose": "documentation: mostly names, numbers or capitals rather than words",
+    "invalid_bytes": "bytes that are not UTF-8 (or U+FFFD, which an earlier program left in their place): the text "
+    "cannot be restored",
+    "empty": "nothing is left after cleaning",
+    "empty_prompt": "nothing is left of the prompt after cleaning",
+    "too_short": "fewer characters than min_characters",
+    "too_long": "text or prompt of more characters than max_characters",
+    "duplicate": "the same text, with the same prompt, stands earlier in the corpus",
+    "also_in_test": "a text given for train or valid that stands in test too",
+    "also_in_valid": "a text given for train that stands in valid too",
+}
+
+# Cc without what counts as white space; then what is never seen and never spelt with.
+CONTROL = r"[\x00-\x08\x0E-\x1F\x7F-\x84\x86-\x9F]"
+INVISIBLE = (
+    r"[\u{AD}\u{61C}\u{180E}\u{200B}\u{200E}\u{200F}\u{202A}-\u{202E}\u{2060}-\u{206F}\u{FEFF}\u{FFF9}-\u{FFFB}]"
+)
+
+
+def _steps(column: pl.Expr) -> dict[str, pl.Expr]:
+    """Each repair as a function of the column, in the order in which they are done."""
+    return {
+        "control_characters": column.str.replace_all(CONTROL, ""),
+        "invisible_characters": column.str.replace_all(INVISIBLE, ""),
+        "unicode_form": column.str.normalize("NFC"),
+        "white_space": column.str.replace_all(r"\s+", " ").str.strip_chars(),
+    }
+
+
+def clean(frame: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
+    """Repair text, prompt and label; add one boolean per repair; fill `reason` where it is null and a rule applies.
+
+    `record` is the text as read, unless the reader gave it.
+    """
+    if "record" not in frame.columns:
+        frame = frame.with_columns(record="text")
+    for rule in ("control_characters", "invisible_characters", "unicode_form", "white_space"):
+        after = {name: _steps(pl.col(name))[rule] for name in ("text", "prompt")}
+        changed = pl.any_horizontal((after[name] != pl.col(name)).fill_null(False) for name in after)
+        frame = frame.with_columns(**after, **{rule: changed})
+    label = _steps(pl.col("label").str.replace_all(CONTROL, ""))["white_space"]
+    length = pl.max_horizontal(pl.col("text").str.len_chars(), pl.col("prompt").str.len_chars())
+    invalid = pl.any_horizontal(
+        pl.col(name).str.contains("\ufffd", literal=True).fill_null(False) for name in ("text", "prompt", "label")
+    )
+    return frame.with_columns(
+        label=label,
+        reason=pl.coalesce(
+            "reason",
+            pl.when(invalid).then(pl.lit("invalid_bytes")),
+            pl.when(pl.col("text") == "").then(pl.lit("empty")),
+            pl.when(pl.col("prompt") == "").then(pl.lit("empty_prompt")),
+            pl.when(pl.col("text").str.len_chars() < config.min_characters).then(pl.lit("too_short")),
+            pl.when(length > config.max_characters).then(pl.lit("too_long")),
+        ),
+    )

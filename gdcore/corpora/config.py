@@ -1,0 +1,98 @@
+"""What a corpus is made of, and how it is divided: the typed options of the first stage."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from gdcore.settings import Settings
+
+# Optional ones (`?`) are dependencies of dependencies, or ship only with some builds.
+EMBEDDED = (
+    "stdlib",
+    "torch",
+    "sympy?",
+    "scipy?",
+    "prefect",
+    "pandas?",
+    "networkx?",
+    "numpy",
+    "sqlalchemy",
+    "polars",
+    "great_expectations",
+    "onnx",
+    "pydantic",
+    "fastapi",
+    "nltk",
+)
+
+
+class CorpusConfig(Settings):
+    """Which texts, from where, and which side of the split each falls on.
+
+    Give one source: `paths`, or `train` (with `valid` and `test` when the split is given), or `docstrings`. None of
+    them means the embedded corpus: the documentation of the packages gdflow itself stands on.
+    """
+
+    paths: tuple[str, ...] = ()
+    """Files, folders (searched in depth) or globs of `.txt` (one text a line) and `.jsonl` (one object a line), to be
+    split by a stable hash."""
+    train: tuple[str, ...] = ()
+    """Files, folders or globs of the train split, when the split is given rather than drawn."""
+    valid: tuple[str, ...] = ()
+    """The same for the valid split; carved out of `train` by hash when left out."""
+    test: tuple[str, ...] = ()
+    """The same for the test split; carved out of `train` by hash when left out."""
+    docstrings: tuple[str, ...] = ()
+    """Installed packages whose documentation strings are the corpus, by import name; `stdlib` is Python's own library.
+    A name ending in `?` is read where it is installed and left out where it is not."""
+    text_column: str = "text"
+    """Key of the text in a `.jsonl` object."""
+    prompt_column: str | None = None
+    """Key of what the text answers (source sentence, question, article); none by default."""
+    label_column: str | None = None
+    """Key of the text's class; a string, number or boolean. None by default."""
+    group_column: str | None = None
+    """Key of what must stay on one side of the split (document, author, dialogue). By default the prompt, or the text
+    itself where there is no prompt."""
+    valid_fraction: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the groups that goes to valid, where the split is drawn."""
+    test_fraction: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the groups that goes to test, where the split is drawn."""
+    split_seed: int = Field(default=0, ge=0)
+    """Salt of the split's hash: another seed, another division. Keep it for as long as the corpus grows."""
+    min_characters: int = Field(default=1, ge=1)
+    """Texts shorter than this, once cleaned, are quarantined."""
+    max_characters: int = Field(default=4_000, ge=1, le=100_000)
+    """Texts and prompts longer than this, once cleaned, are quarantined."""
+    keep_duplicates: bool = False
+    """Keep exact repetitions of a text (with the same prompt) inside a split: they then weigh as often as they occur."""
+
+    @model_validator(mode="after")
+    def one_source(self) -> Self:
+        """Refuse two sources at once, a split without train, and fractions or lengths that leave nothing."""
+        given = [name for name in ("paths", "train", "docstrings") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"give one source of text, not {' and '.join(given)}")
+        if (self.valid or self.test) and not self.train:
+            raise ValueError("valid and test files go with train files: give --train too, or put all texts in paths")
+        if self.valid_fraction + self.test_fraction >= 1:
+            raise ValueError("valid_fraction + test_fraction must stay below 1, or no text is left to train on")
+        if self.keep_duplicates and (self.group_column or self.packages):
+            raise ValueError(
+                "keep_duplicates would let one text stand on two sides: texts are grouped by something else"
+            )
+        if self.min_characters > self.max_characters:
+            raise ValueError(f"min_characters {self.min_characters} is above max_characters {self.max_characters}")
+        return self
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The packages to read; none when the corpus is the user's files."""
+        return () if self.paths or self.train else self.docstrings or EMBEDDED
+
+    @property
+    def sides(self) -> dict[str, tuple[str, ...]]:
+        """Patterns of files by the split they were given for; `""` where the split is to be drawn."""
+        if self.paths:
+            return {"": self.paths}
+        return {split: given for split in ("test", "valid", "train") if (given := getattr(self, split))}
