@@ -1,0 +1,23 @@
+"""Copy rate: how many samples stand word for word in the training text, beside how many real held-out texts do.
+
+People repeat one another too: only what exceeds the floor, the rate of real text, is memorised.
+"""
+
+from typing import Literal
+
+from gdcore.evidence import Evidence, joined
+from gdcore.settings import Settings
+from gdcore.statistics import Measurement, Share
+
+
+class Config(Settings):
+    name: Literal["copy_rate"] = "copy_rate"
+
+
+def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
+    """`copy_rate` of the samples and `copy_rate_floor` of the references; nothing where no training text is given."""
+    if evidence.train is None:
+        return {}
+    train = set(joined(evidence.train))
+    rates = {"copy_rate": evidence.samples, "copy_rate_floor": evidence.references}
+    return {name: Share(sum(text in train for text in joined(texts)), len(texts)) for name, texts in rates.items()}

@@ -1,0 +1,18 @@
+"""Length: units per text, on average; drift from the real text's is an early sign of collapse."""
+
+from typing import Literal
+
+import numpy as np
+
+from gdcore.evidence import Evidence
+from gdcore.settings import Settings
+from gdcore.statistics import Mean, Measurement
+
+
+class Config(Settings):
+    name: Literal["length"] = "length"
+
+
+def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
+    """`length`: empty texts count as 0."""
+    return {"length": Mean(evidence.sample_lengths.astype(np.float64))}

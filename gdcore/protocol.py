@@ -1,0 +1,68 @@
+"""A protocol fixes everything that moves a figure besides the texts: counts, units, case, metrics and their settings.
+
+Figures of different protocols must never be compared. The folder `protocols/` is the registry: one YAML file each.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from gdcore.errors import UserError
+from gdcore.plugins import load as load_plugin
+from gdcore.settings import Settings
+from gdcore.statistics import Sampling
+from gdcore.words import Splitter
+
+FOLDER = Path(__file__).parent / "protocols"
+
+
+class Protocol(Settings):
+    """How texts are judged; every figure carries its name."""
+
+    name: str
+    about: str
+    """What it is, in one sentence."""
+    samples: int | None = Field(ge=1)
+    """Samples judged; of more, so many are drawn. None: all."""
+    references: int | None = Field(ge=1)
+    """Real texts that samples are held against; of more, so many are drawn. None: all."""
+    words: Splitter
+    """How text is cut into units; `auto` takes words, or characters for scripts written without spaces."""
+    lowercase: bool
+    """Whether case is ignored."""
+    seed: int = Field(ge=0)
+    """Fixes every draw of texts and of resamples."""
+    resamples: int = Field(ge=100)
+    """Bootstrap resamples behind the interval of a figure that is an average over texts."""
+    subsamples: int = Field(ge=2)
+    """Draws behind the interval of a figure that belongs to a set of texts."""
+    metrics: Mapping[str, Settings]
+    """Each metric's own settings, by name."""
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _configured(cls, metrics: Mapping[str, Any]) -> dict[str, Settings]:
+        return {name: load_plugin("metrics", name).Config.model_validate(config) for name, config in metrics.items()}
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.seed, self.resamples, self.subsamples)
+
+
+def names() -> list[str]:
+    """The protocols there are, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load(name: str) -> Protocol:
+    """The protocol of that name. Raises UserError, naming those there are, when there is none."""
+    if name not in names():
+        raise UserError(f"no protocol named {name!r}; there are {', '.join(names())}")
+    content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    try:
+        return Protocol.model_validate({"name": name, **content})
+    except ValidationError as error:
+        raise UserError(f"the protocol {name!r} is not valid: {error}") from error
