@@ -1,0 +1,150 @@
+"""The configuration of a run: one frozen tree, each part owned by the module that reads it.
+
+Precedence: typed defaults ← preset ← overrides (`finetune.steps=200`).
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from gdcore import plugins
+from gdcore.corpora.config import CorpusConfig
+from gdcore.discriminators import cnn
+from gdcore.errors import UserError
+from gdcore.evaluation import EvaluationConfig
+from gdcore.export.bundle import ExportConfig
+from gdcore.facts import ValidationConfig
+from gdcore.generators import lstm
+from gdcore.objectives import gad
+from gdcore.settings import Settings
+from gdcore.tokens import TokenizerConfig
+from gdcore.train import FinetuneConfig, PretrainConfig
+
+if TYPE_CHECKING:
+    AnyGenerator = AnyDiscriminator = AnyObjective = Settings
+else:
+    AnyGenerator = plugins.union("generators")
+    AnyDiscriminator = plugins.union("discriminators")
+    AnyObjective = plugins.union("objectives")
+
+
+class RunConfig(Settings):
+    """Everything that a run depends on, machine apart."""
+
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Seed of every random choice in training, sampling and evaluation."""
+    corpus: CorpusConfig = CorpusConfig()
+    """Which text, and how it is cleaned and split."""
+    tokens: TokenizerConfig = TokenizerConfig()
+    """How text becomes ids."""
+    context: int = Field(64, ge=4)
+    """Longest sequence in tokens, prompt, BOS and EOS included; longer texts are quarantined."""
+    validation: ValidationConfig = ValidationConfig()
+    """What the corpus must be like."""
+    generator: AnyGenerator = lstm.Config()
+    """The network that writes."""
+    pretrain: PretrainConfig = PretrainConfig()
+    """Its training by maximum likelihood."""
+    discriminator: AnyDiscriminator = cnn.Config()
+    """The network that judges."""
+    objective: AnyObjective = gad.Config()
+    """What the two minimise when they play against each other."""
+    finetune: FinetuneConfig = FinetuneConfig()
+    """Their alternation."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How the models are measured, and selected."""
+    export: ExportConfig = ExportConfig()
+    """What the bundle holds."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; `auto` takes a GPU if there is one. Not part of any recipe."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_parts(cls, values: Any) -> Any:
+        """Let a part be given without its name: then the name is the default's."""
+        if not isinstance(values, Mapping):
+            return values
+        defaults = {name: cls.model_fields[name].default for name in ("generator", "discriminator", "objective")}
+        named = {
+            name: {"name": default.name, **values[name]}
+            for name, default in defaults.items()
+            if isinstance(values.get(name), Mapping)
+        }
+        return {**values, **named}
+
+
+def resolve(preset: Mapping[str, Any], overrides: Mapping[str, Any]) -> RunConfig:
+    """The run that a preset and overrides describe; override keys may be dotted (`{"finetune.steps": 200}`).
+
+    Raises UserError that names the key, what was expected and, for an unknown key, the one probably meant.
+    """
+    values = _plain(preset)
+    for key, value in overrides.items():
+        values = _merged(values, _nested(key, value))
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise UserError(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """A validation error of a configuration in one paragraph."""
+    return "; ".join(_explain_one(one) for one in error.errors())
+
+
+def _explain_one(error: Any) -> str:
+    # A discriminated union adds the chosen plug-in's name to the path; the user never wrote it there.
+    path = [str(part) for i, part in enumerate(error["loc"]) if not (i == 1 and error["loc"][0] in PLUGIN_PARTS)]
+    key = ".".join(path) or "settings"
+    if error["type"] == "union_tag_invalid":
+        part = str(error["loc"][0])
+        return f"{key}.name: there is no {part} named {error['ctx']['tag']!r}; there are {error['ctx']['expected_tags']}"
+    if error["type"] != "extra_forbidden":
+        return f"{key}: {error['msg']}, not {error['input']!r}"
+    known = _keys_at([str(part) for part in error["loc"][:-1]])
+    close = difflib.get_close_matches(path[-1], known, 1)
+    return f"{key}: no such key; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
+
+
+PLUGIN_PARTS = {"generator": "generators", "discriminator": "discriminators", "objective": "objectives"}
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    """The keys that a part of the tree has."""
+    model: Any = RunConfig
+    if path and path[0] in PLUGIN_PARTS and len(path) > 1:
+        model, path = plugins.load(PLUGIN_PARTS[path[0]], path[1]).Config, path[2:]
+    for part in path:
+        model = model.model_fields[part].annotation
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return list(model.model_fields)
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    """`{"a.b": 1}` as `{"a": {"b": 1}}`."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys of a preset, too, as nested ones."""
+    plain: dict[str, Any] = {}
+    for key, value in values.items():
+        plain = _merged(plain, _nested(key, value))
+    return plain
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, part by part. A part that changes its `name` starts anew: it is another plug-in."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and value.get("name", below.get("name")) == below.get("name"):
+            merged[key] = _merged(below, value)
+        else:
+            merged[key] = value
+    return merged
