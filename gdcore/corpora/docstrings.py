@@ -9,7 +9,7 @@ import gc
 import platform
 import sysconfig
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from hashlib import sha256
 from importlib.metadata import packages_distributions, version
@@ -60,11 +60,12 @@ def read(names: Sequence[str]) -> Iterator[tuple[pl.DataFrame, int, int]]:
 
 def versions(names: Sequence[str]) -> dict[str, str]:
     """Package → version; of its sources' bytes where it has none (a local folder). Raises UserError as `read` does."""
-    distributions = packages_distributions() if names else {}
-    return {package.name: _version(package, distributions) for package in _packages(names)}
+    found = _packages(names)
+    distributions = packages_distributions() if found else dict[str, list[str]]()
+    return {package.name: _version(package, distributions) for package in found}
 
 
-def _version(package: Package, distributions: dict[str, list[str]]) -> str:
+def _version(package: Package, distributions: Mapping[str, list[str]]) -> str:
     if package.name == STDLIB:
         return platform.python_version()
     if package.name in distributions:

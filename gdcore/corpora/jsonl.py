@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import polars as pl
 
@@ -59,10 +59,10 @@ def _parse(line: str) -> tuple[Any, str | None]:
     if not line.strip():
         return None, "empty"
     try:
-        value = json.loads(line)
+        value: Any = json.loads(line)
     except (ValueError, RecursionError):
         return None, "invalid_json"
-    return (value, None) if isinstance(value, dict) else (None, "not_an_object")
+    return (cast(dict[str, Any], value), None) if isinstance(value, dict) else (None, "not_an_object")
 
 
 def _require(columns: dict[str, str], objects: list[dict[str, Any]], path: Path) -> None:

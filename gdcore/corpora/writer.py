@@ -1,5 +1,8 @@
 """The corpus on disk: rows arrive in frames, leave in row groups, and stand under their names only when all is well."""
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
+# (pyarrow comes without types; Polars can write a parquet file only all at once)
 import json
 from pathlib import Path
 from shutil import rmtree
