@@ -168,7 +168,11 @@ def _renamed_graph(graph: GraphProto, names: dict[str, str], fresh: Callable[[],
     scope |= {value.name: fresh() for value in [*graph.input, *graph.initializer]}
     nodes = [_renamed(node, scope, fresh) for node in graph.node]
     copy = helper.make_graph(nodes, fresh(), [], [])
-    for source, target in ((graph.input, copy.input), (graph.output, copy.output), (graph.initializer, copy.initializer)):
+    for source, target in (
+        (graph.input, copy.input),
+        (graph.output, copy.output),
+        (graph.initializer, copy.initializer),
+    ):
         target.extend(source)
         for value in target:
             value.name, value.doc_string = scope[value.name], ""

@@ -27,7 +27,9 @@ class Decoding(NamedTuple):
     top_p: str
 
 
-def draw(g: Graph, logits_BV: str, uniform_B1: str, decoding: Decoding, vocab_size: int, forbidden: Sequence[int]) -> str:
+def draw(
+    g: Graph, logits_BV: str, uniform_B1: str, decoding: Decoding, vocab_size: int, forbidden: Sequence[int]
+) -> str:
     """The next token (B, 1); `forbidden` ones are never drawn."""
     mask_V = np.zeros(vocab_size, np.float32)
     mask_V[list(forbidden)] = -np.inf
@@ -118,6 +120,8 @@ def count(g: Graph, flags: str) -> str:
 def anywhere(g: Graph, flags: str) -> str:
     """Whether any flag is true, a scalar."""
     return g.Cast(g.ReduceMax(g.Cast(flags, to=INT64), keepdims=0), to=BOOL)
+
+
 def uniforms(g: Graph, seeds_B: str, count: str) -> str:
     """`gdcore.uniforms.uniforms(seeds, 0, count)`, bit for bit: float (B, S)."""
     low_B = g.BitwiseAnd(seeds_B, MASK_32)
