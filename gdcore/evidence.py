@@ -18,8 +18,8 @@ class Evidence:
 
     samples: Texts
     references: Texts
-    train: Texts | None = None
-    """The text that the generator learnt from, where known."""
+    train: frozenset[str] | None = None
+    """The texts that the generator learnt from, each `joined`, where known."""
     nll: Ratio | None = None
     """Held-out texts' summed NLL under the generator and their numbers of tokens, where a generator is at hand."""
 

@@ -7,11 +7,11 @@ from typing import Any, TypedDict
 import numpy as np
 
 from gdcore.errors import UserError
-from gdcore.evidence import Evidence
+from gdcore.evidence import Evidence, joined
 from gdcore.plugins import load as load_plugin
 from gdcore.protocol import Protocol
 from gdcore.protocol import load as load_protocol
-from gdcore.statistics import Figure, Ratio
+from gdcore.statistics import Figure, Measurement, Ratio, figures
 from gdcore.words import DESCRIPTION, split, splitter_for
 
 
@@ -45,80 +45,87 @@ def read_texts(path: Path) -> list[str]:
     return lines
 
 
+class Judge:
+    """Real texts, made ready once to hold any number of sets of samples against them."""
+
+    def __init__(
+        self, references: Sequence[str], train: Sequence[str] | None = None, protocol: str | Protocol = "gdflow"
+    ):
+        """Raises UserError where no reference holds any text."""
+        self.protocol = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
+        real = [text for text in references if text.strip()]
+        if not real:
+            raise UserError("the references hold no text; expected at least one that is not empty")
+        drawn = self._at_most(real, self.protocol.references)
+        self.how = splitter_for(drawn) if self.protocol.words == "auto" else self.protocol.words
+        self.references = self._units(drawn)
+        self.train = None if train is None else frozenset(joined(self._units(train)))
+        self.num_train = None if train is None else len(train)
+
+    def __call__(self, samples: Sequence[str], nll: Ratio | None = None) -> Result:
+        """Judge one set of samples. Raises UserError where none holds any text."""
+        if not any(map(str.strip, samples)):
+            raise UserError("the samples hold no text; expected at least one that is not empty")
+        units = self._units(self._at_most(samples, self.protocol.samples))
+        evidence = Evidence(units, self.references, self.train, nll)
+        measured: dict[str, Measurement] = {}
+        for name, config in self.protocol.metrics.items():
+            measured |= load_plugin("metrics", name).score(config, evidence)
+        counts = {
+            "samples": len(units),
+            "references": len(self.references),
+            "train": self.num_train,
+            "empty": sum(not text for text in units),
+            "tokens": int(evidence.sample_lengths.sum()),
+            "words": DESCRIPTION[self.how],
+        }
+        return {
+            "protocol": self.protocol.name,
+            "counts": counts,
+            "warnings": _warnings(self.protocol, counts),
+            "metrics": figures(measured, self.protocol.sampling),
+        }
+
+    def _units(self, texts: Sequence[str]) -> list[list[str]]:
+        return split([text.lower() for text in texts] if self.protocol.lowercase else texts, self.how)
+
+    def _at_most(self, texts: Sequence[str], number: int | None) -> Sequence[str]:
+        """All texts, or so many of them drawn at random, in their order."""
+        if number is None or len(texts) <= number:
+            return texts
+        rng = np.random.default_rng(self.protocol.seed)
+        return [texts[i] for i in np.sort(rng.choice(len(texts), number, replace=False))]
+
+
 def evaluate_texts(
     samples: Sequence[str],
     references: Sequence[str],
     train: Sequence[str] | None = None,
     protocol: str | Protocol = "gdflow",
-    nll: Ratio | None = None,
 ) -> Result:
     """Judge samples against real held-out text.
 
-    `train` is the text that the generator learnt from, for the copy rate. `nll` is a generator's likelihood of
-    held-out text. An empty sample is kept and scores 0; an empty reference is dropped. Too few texts for the protocol
-    are judged all the same, and a warning says so. Raises UserError where a side holds no text at all.
+    `train` is the text that the generator learnt from, for the copy rate. An empty sample is kept and scores 0; an
+    empty reference is dropped. Too few texts for the protocol are judged all the same, and a warning says so. Raises
+    UserError where a side holds no text at all.
     """
-    chosen = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
-    real = [text for text in references if text.strip()]
-    for side, texts in (("samples", [text for text in samples if text.strip()]), ("references", real)):
-        if not texts:
-            raise UserError(f"the {side} hold no text; expected at least one that is not empty")
-    rng = np.random.default_rng(chosen.seed)
-    judged, against = _at_most(samples, chosen.samples, rng), _at_most(real, chosen.references, rng)
-
-    how = splitter_for(against) if chosen.words == "auto" else chosen.words
-    sides = [_normal(texts, chosen) for texts in (judged, against, train or [])]
-    units = split([text for side in sides for text in side], how)
-    ends = np.cumsum([len(side) for side in sides])
-    evidence = Evidence(
-        samples=units[: ends[0]],
-        references=[text for text in units[ends[0] : ends[1]] if text],
-        train=units[ends[1] :] if train is not None else None,
-        nll=nll,
-    )
-
-    metrics: dict[str, Figure] = {}
-    for name, config in chosen.metrics.items():
-        measured = load_plugin("metrics", name).score(config, evidence)
-        metrics |= {key: measurement.figure(chosen.sampling) for key, measurement in measured.items()}
-    counts = {
-        "samples": len(judged),
-        "references": len(against),
-        "train": None if train is None else len(train),
-        "empty": sum(not text for text in evidence.samples),
-        "words": DESCRIPTION[how],
-        "tokens": int(evidence.sample_lengths.sum()),
-    }
-    return {"protocol": chosen.name, "counts": counts, "warnings": _warnings(chosen, evidence), "metrics": metrics}
+    return Judge(references, train, protocol)(samples)
 
 
-def _normal(texts: Sequence[str], protocol: Protocol) -> list[str]:
-    return [text.lower() for text in texts] if protocol.lowercase else list(texts)
-
-
-def _at_most(texts: Sequence[str], number: int | None, rng: np.random.Generator) -> list[str]:
-    """All texts, or so many of them drawn at random, in their order."""
-    if number is None or len(texts) <= number:
-        return list(texts)
-    return [texts[i] for i in np.sort(rng.choice(len(texts), number, replace=False))]
-
-
-def _warnings(protocol: Protocol, evidence: Evidence) -> list[str]:
-    """Where this evaluation falls short of the protocol, or the texts look wrong."""
-    warnings: list[str] = []
-    for side, found, asked in (
-        ("samples", len(evidence.samples), protocol.samples),
-        ("references", len(evidence.references), protocol.references),
-    ):
-        if asked is not None and found < asked:
-            warnings.append(f"{found:,} {side} of the {asked:,} that the protocol {protocol.name} asks for")
+def _warnings(protocol: Protocol, counts: dict[str, Any]) -> list[str]:
+    """Where an evaluation falls short of its protocol, or the samples look wrong."""
+    warnings = [
+        f"{counts[side]:,} {side} of the {asked:,} that the protocol {protocol.name} asks for"
+        for side, asked in (("samples", protocol.samples), ("references", protocol.references))
+        if asked is not None and counts[side] < asked
+    ]
+    short: dict[str, list[str]] = {}
     for name, config in protocol.metrics.items():
-        size = getattr(config, "size", None)
-        if size is not None and len(evidence.samples) < size:
-            warnings.append(f"{name} is defined on {size:,} texts and was taken on {len(evidence.samples):,}")
-        budget = getattr(config, "budget", None)
-        if budget is not None and (tokens := int(evidence.sample_lengths.sum())) < budget:
-            warnings.append(f"{name} is defined on {budget:,} tokens and was taken on {tokens:,}")
-    if empty := sum(not text for text in evidence.samples):
-        warnings.append(f"{empty:,} samples are empty; they score 0")
+        for field, unit in (("size", "samples"), ("budget", "tokens")):
+            asked = getattr(config, field, None)
+            if asked is not None and counts[unit] < asked:
+                short.setdefault(f"defined on {asked:,} {unit}, taken on {counts[unit]:,}", []).append(name)
+    warnings += [f"{', '.join(names)}: {fault}" for fault, names in short.items()]
+    if counts["empty"]:
+        warnings.append(f"{counts['empty']:,} samples are empty; they score 0")
     return warnings

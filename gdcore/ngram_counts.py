@@ -7,7 +7,9 @@ Shape letters: N texts, T tokens of all texts together, P postings, O orders.
 """
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import chain, count
 from typing import NamedTuple
 
 import numpy as np
@@ -29,8 +31,15 @@ class Postings(NamedTuple):
 
     def of(self, chosen_N: Bools) -> "Postings":
         """The postings of some of the texts."""
-        keep_P = np.flatnonzero(chosen_N[self.text_P])
-        return Postings(self.gram_P[keep_P], self.text_P[keep_P], self.count_P[keep_P])
+        return self._at(np.flatnonzero(chosen_N[self.text_P]))
+
+    def shared(self) -> "Postings":
+        """Without the n-grams that one text alone holds, which are most of the long ones."""
+        sizes = np.diff(self.starts, append=len(self.gram_P))
+        return self._at(np.flatnonzero(np.repeat(sizes > 1, sizes)))
+
+    def _at(self, keep: Ints) -> "Postings":
+        return Postings(self.gram_P[keep], self.text_P[keep], self.count_P[keep])
 
     @property
     def starts(self) -> Ints:
@@ -42,9 +51,9 @@ class Counts:
     """The n-grams of a list of tokenised texts; each order is counted when first asked for."""
 
     def __init__(self, texts: Sequence[Sequence[str]]):
-        vocabulary: dict[str, int] = {}
+        vocabulary: defaultdict[str, int] = defaultdict(count().__next__)
         self.lengths_N: Ints = np.fromiter(map(len, texts), np.int64, len(texts))
-        ids = (vocabulary.setdefault(token, len(vocabulary)) for text in texts for token in text)
+        ids = map(vocabulary.__getitem__, chain.from_iterable(texts))
         self.tokens_T: Ints = np.fromiter(ids, np.int64, int(self.lengths_N.sum()))
         self.text_T: Ints = np.repeat(np.arange(len(texts)), self.lengths_N)
         ends_N = np.cumsum(self.lengths_N)
@@ -125,25 +134,30 @@ def closest_lengths_among_others(lengths_N: Ints) -> Ints:
     return closest[inverse]
 
 
-def bleu(matches_NO: Ints, totals_NO: Ints, lengths_N: Ints, closest_N: Ints, orders: Sequence[int]) -> Floats:
+def bleu(
+    matches_NO: Ints, totals_NO: Ints, lengths_N: Ints, closest_N: Ints, orders: Sequence[int], *, exact: bool = True
+) -> Floats:
     """Sentence BLEU of each text for each of `orders`, shape (N, len(orders)), smoothing method 1.
 
     Column o of `matches_NO` and `totals_NO` is for n-grams of order o+1. The same operations in the same order as
-    NLTK's `sentence_bleu`, on the C library's log and exp, hence its values to the last bit. A text that shares no
-    word with its references scores 0, and so does an empty one.
+    NLTK's `sentence_bleu`, on the C library's log and exp, hence its values to the last bit; `exact=False` leaves the
+    last bit to numpy, five times faster. A text that shares no word with its references scores 0, as does an empty one.
     """
-    num_texts, num_orders = matches_NO.shape
-    precisions_NO = np.where(matches_NO == 0, EPSILON, matches_NO) / np.maximum(1, totals_NO)
-    logs_NO = np.fromiter(map(math.log, precisions_NO.ravel().tolist()), np.float64, precisions_NO.size)
-    logs_NO = logs_NO.reshape(num_texts, num_orders)
-    shortfalls_N = 1 - closest_N / np.maximum(1, lengths_N)
-    penalties_N = np.fromiter(map(math.exp, np.minimum(0, shortfalls_N).tolist()), np.float64, num_texts)
-    scores_NB = np.empty((num_texts, len(orders)))
+    log, exp = (_libm(math.log), _libm(math.exp)) if exact else (np.log, np.exp)
+    logs_NO = log(np.where(matches_NO == 0, EPSILON, matches_NO) / np.maximum(1, totals_NO))
+    penalties_N = exp(np.minimum(0, 1 - closest_N / np.maximum(1, lengths_N)))
+    scores_NB = np.empty((len(lengths_N), len(orders)))
     for column, order in enumerate(orders):
-        sums = map(math.fsum, ((1 / order) * logs_NO[:, :order]).tolist())
-        scores_NB[:, column] = penalties_N * np.fromiter(map(math.exp, sums), np.float64, num_texts)
+        weighted_NO = (1 / order) * logs_NO[:, :order]
+        sums_N = np.array(list(map(math.fsum, weighted_NO.tolist()))) if exact else weighted_NO.sum(1)
+        scores_NB[:, column] = penalties_N * exp(sums_N)
     scores_NB[matches_NO[:, 0] == 0] = 0
     return scores_NB
+
+
+def _libm(function: Callable[[float], float]) -> Callable[[Floats], Floats]:
+    """A function of the C library, element by element: numpy's own may differ in the last bit."""
+    return lambda values: np.array(list(map(function, values.ravel().tolist()))).reshape(values.shape)
 
 
 def _sum_by_text(postings: Postings, values_P: Ints, num_texts: int) -> Ints:

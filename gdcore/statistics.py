@@ -14,7 +14,7 @@ models' likelihoods of the same texts are compared text by text.
 Shape letters: N texts, R resamples.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -55,30 +55,12 @@ class Ratio:
     numerators_N: Values
     denominators_N: Values
 
-    def figure(self, sampling: Sampling) -> Figure:
-        rng = np.random.default_rng(sampling.seed)
-        num_texts = len(self.numerators_N)
-        pairs_N2 = np.stack([self.numerators_N, self.denominators_N], axis=1)
-        draws: list[Values] = []
-        for start in range(0, sampling.resamples, BLOCK):
-            size = (min(BLOCK, sampling.resamples - start), num_texts)
-            offsets = np.arange(size[0], dtype=np.int32)[:, None] * num_texts
-            drawn = rng.integers(num_texts, size=size, dtype=np.int32) + offsets
-            times_RN = np.bincount(drawn.ravel(), minlength=size[0] * num_texts).reshape(size)
-            sums_R2 = times_RN.astype(np.float64) @ pairs_N2
-            draws.append(sums_R2[:, 0] / sums_R2[:, 1])
-        low, high = np.percentile(np.concatenate(draws), [2.5, 97.5])
-        return _figure(self.numerators_N.sum() / self.denominators_N.sum(), low, high)
-
 
 @dataclass(frozen=True)
 class Mean:
     """The average of one value a text."""
 
     values_N: Values
-
-    def figure(self, sampling: Sampling) -> Figure:
-        return Ratio(self.values_N, np.ones(len(self.values_N))).figure(sampling)
 
 
 @dataclass(frozen=True)
@@ -132,6 +114,45 @@ class SetFigure:
 Measurement = Mean | Ratio | Share | SetFigure
 
 
+def figures(measured: Mapping[str, Measurement], sampling: Sampling) -> dict[str, Figure]:
+    """Every measurement with its interval, in the order given."""
+    averages: dict[str, Ratio] = {}
+    found: dict[str, Figure] = {}
+    for name, measurement in measured.items():
+        if isinstance(measurement, Mean):
+            averages[name] = Ratio(measurement.values_N, np.ones(len(measurement.values_N)))
+        elif isinstance(measurement, Ratio):
+            averages[name] = measurement
+        else:
+            found[name] = measurement.figure(sampling)
+    for num_texts in {len(ratio.numerators_N) for ratio in averages.values()}:
+        alike = {name: ratio for name, ratio in averages.items() if len(ratio.numerators_N) == num_texts}
+        found |= _bootstrap(alike, num_texts, sampling)
+    return {name: found[name] for name in measured}
+
+
+def figure(measurement: Measurement, sampling: Sampling) -> Figure:
+    """One measurement with its interval."""
+    return figures({"it": measurement}, sampling)["it"]
+
+
+def _bootstrap(ratios: Mapping[str, Ratio], num_texts: int, sampling: Sampling) -> dict[str, Figure]:
+    """The percentile bootstrap (Efron 1979) of several ratios over the same number of texts, on the same draws."""
+    rng = np.random.default_rng(sampling.seed)
+    numerators_NK = np.stack([ratio.numerators_N for ratio in ratios.values()], axis=1)
+    denominators_NK = np.stack([ratio.denominators_N for ratio in ratios.values()], axis=1)
+    draws: list[Values] = []
+    for start in range(0, sampling.resamples, BLOCK):
+        num_draws = min(BLOCK, sampling.resamples - start)
+        drawn_RN = rng.integers(num_texts, size=(num_draws, num_texts))
+        drawn_RN += np.arange(num_draws)[:, None] * num_texts
+        times_RN = np.bincount(drawn_RN.ravel(), minlength=drawn_RN.size).reshape(drawn_RN.shape).astype(np.float64)
+        draws.append((times_RN @ numerators_NK) / (times_RN @ denominators_NK))
+    low_K, high_K = np.percentile(np.concatenate(draws), [2.5, 97.5], axis=0)
+    value_K = numerators_NK.sum(0) / denominators_NK.sum(0)
+    return {name: _figure(value_K[k], low_K[k], high_K[k]) for k, name in enumerate(ratios)}
+
+
 def columns(measure: Callable[[Rows], Values], number: int) -> list[Callable[[Rows], float]]:
     """Split a measure of several properties into one measure each; a set met again is not measured again."""
     known: dict[bytes, Values] = {}
@@ -160,7 +181,7 @@ def paired_difference(a: Ratio, b: Ratio, sampling: Sampling) -> Figure:
     """b − a where both were measured on the same texts with the same denominators, text by text."""
     if not np.array_equal(a.denominators_N, b.denominators_N):
         raise ValueError("a paired difference needs the same texts, cut into the same tokens, on both sides")
-    return Ratio(b.numerators_N - a.numerators_N, a.denominators_N).figure(sampling)
+    return figure(Ratio(b.numerators_N - a.numerators_N, a.denominators_N), sampling)
 
 
 def _figure(value: float, low: float, high: float) -> Figure:

@@ -5,7 +5,7 @@ that two generators with different vocabularies are judged alike.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 from unicodedata import category
 
@@ -13,28 +13,22 @@ Splitter = Literal["auto", "words", "characters", "nltk"]
 
 DESCRIPTION: dict[Splitter, str] = {
     "words": "words and punctuation",
-    "characters": "characters (most letters belong to scripts written without spaces)",
+    "characters": "characters (the text puts no spaces between words)",
     "nltk": "NLTK's word tokeniser, each line taken as one sentence",
 }
-
-# Han, kana, Thai, Lao, Tibetan, Myanmar, Khmer: scripts whose words are not parted by spaces. Hangul parts them.
-UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\U00020000-\U0003ffff]"
-)
 
 PLAIN = re.compile(r"(?:[A-Za-z ]|,(?!,))+\.? *")
 PLAIN_UNIT = re.compile(r"[A-Za-z]+|[,.]")
 CONTRACTED = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b", re.IGNORECASE)  # «gon na», and so on
 
 
-def splitter_for(texts: Iterable[str]) -> Literal["words", "characters"]:
-    """`characters` when more than half of the letters belong to scripts written without spaces."""
-    letters = unspaced = 0
-    for text in texts:
-        unspaced += len(UNSPACED.findall(text))
-        letters += sum(map(str.isalpha, text))
-    return "characters" if unspaced * 2 > letters else "words"
+def splitter_for(texts: Sequence[str]) -> Literal["words", "characters"]:
+    """What `auto` means for these texts, by the rule that the corpus stage uses too."""
+    import polars  # only `auto` needs it
+
+    from gdcore.corpora.segmentation import count, decide
+
+    return "characters" if decide(*count(polars.Series(texts, dtype=polars.String)))[0] == "unspaced" else "words"
 
 
 def split(texts: Sequence[str], how: Literal["words", "characters", "nltk"]) -> list[list[str]]:

@@ -18,6 +18,6 @@ def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
     """`copy_rate` of the samples and `copy_rate_floor` of the references; nothing where no training text is given."""
     if evidence.train is None:
         return {}
-    train = set(joined(evidence.train))
-    rates = {"copy_rate": evidence.samples, "copy_rate_floor": evidence.references}
-    return {name: Share(sum(text in train for text in joined(texts)), len(texts)) for name, texts in rates.items()}
+    sides = {"copy_rate": evidence.samples, "copy_rate_floor": evidence.references}
+    copies = {name: sum(text in evidence.train for text in joined(texts)) for name, texts in sides.items()}
+    return {name: Share(copies[name], len(texts)) for name, texts in sides.items()}

@@ -28,7 +28,7 @@ class Config(Settings):
 def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
     """`self_bleu_n` for each order. Of a single text there are no others: it scores 0."""
     num_texts, lengths_N = len(evidence.samples), evidence.sample_lengths
-    postings = [evidence.sample_postings(n) for n in range(1, max(config.orders) + 1)]
+    postings = [evidence.sample_postings(n).shared() for n in range(1, max(config.orders) + 1)]
 
     def averages(rows: Ints) -> Floats:
         chosen_N = np.zeros(num_texts, np.bool_)
@@ -37,7 +37,8 @@ def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
         lengths = lengths_N[chosen_N]
         totals = [np.maximum(0, lengths - n) for n in range(len(postings))]
         closest = closest_lengths_among_others(lengths)
-        return bleu(np.stack(matched, 1), np.stack(totals, 1), lengths, closest, config.orders).mean(0)
+        exact = len(rows) == num_texts  # a draw of some only tells the spread
+        return bleu(np.stack(matched, 1), np.stack(totals, 1), lengths, closest, config.orders, exact=exact).mean(0)
 
     measures = columns(averages, len(config.orders))
     size = config.size or num_texts

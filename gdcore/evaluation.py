@@ -1,0 +1,201 @@
+"""A run's two models against real held-out text: the same seeds, decodings and protocol for both, and a real-text row.
+
+What is reported is measured on the test split; which model goes on is decided on the validation split.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import Field, field_validator
+
+from gdcore import protocol as protocols
+from gdcore.checkpoint import load_generator
+from gdcore.contracts import Generator
+from gdcore.errors import UserError
+from gdcore.judging import Judge, evaluate_texts, read_texts
+from gdcore.metrics.nll import held_out
+from gdcore.progress import Progress
+from gdcore.report.page import write_report
+from gdcore.sampling import Decoding, sample
+from gdcore.selection import compare, criteria_protocol, select
+from gdcore.settings import Settings
+from gdcore.shards import Shards
+from gdcore.statistics import Ratio, figure
+from gdcore.tokenizer import Tokenizer
+
+__all__ = ["EvaluationConfig", "evaluate_models", "evaluate_texts", "read_texts"]
+
+MODELS = ("pretrained", "finetuned")
+NUM_SHOWN = 5
+"""Samples of each model that `evaluation.json` quotes; all of them lie in `samples/`."""
+
+
+class EvaluationConfig(Settings):
+    """How a run's models are measured."""
+
+    protocol: str = "gdflow"
+    """Which named protocol (`gdflow list protocols`); figures of different protocols must not be compared."""
+    num_samples: int = Field(2000, ge=2)
+    """Texts drawn from each model at each decoding; with prompts, no more than there are test prompts."""
+    decodings: tuple[Decoding, ...] = Field(
+        tuple(Decoding(temperature=temperature) for temperature in (1.0, 0.9, 0.8, 0.7)), min_length=1
+    )
+    """How texts are drawn. The first is the one that selection looks at; all of them make the quality–diversity curve."""
+    batch_size: int = Field(512, ge=1)
+    """Texts drawn, or read, at a time."""
+
+    @field_validator("protocol")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        protocols.load(name)
+        return name
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of one split that validation let through."""
+
+    texts: list[str]
+    prompts: list[str | None]
+    shards: Shards
+
+    @property
+    def prompted(self) -> list[int]:
+        """Rows that answer a prompt."""
+        return [row for row, prompt in enumerate(self.prompts) if prompt is not None]
+
+
+def evaluate_models(
+    config: EvaluationConfig,
+    corpus: Path,
+    tokens: Path,
+    validation: Path,
+    pretraining: Path,
+    finetuning: Path,
+    out: Path,
+    seed: int,
+    device: str = "cpu",
+) -> Iterator[Progress]:
+    """Measure, select, and write `evaluation.json`, `report.html`, `curves.svg` and `samples/` into `out`."""
+    total = 2 + len(MODELS) * (2 + len(config.decodings))
+    done = 0
+
+    def progress(note: str) -> Progress:
+        nonlocal done
+        done += 1
+        return Progress(done, total, note)
+
+    splits = {name: _open(corpus, tokens, validation, name) for name in ("train", "valid", "test")}
+    train, valid, test = splits["train"], splits["valid"], splits["test"]
+    tokenizer = Tokenizer.load(tokens)
+    protocol = protocols.load(config.protocol)
+    judge = Judge(test.texts, train.texts, protocol)
+    (out / "samples").mkdir(parents=True, exist_ok=True)
+
+    num = min(config.num_samples, len(test.prompted)) if test.prompted else config.num_samples
+    rows = [_real_row(train, valid, test, num, protocol)]
+    shown = {"real": [_shown(test, row) for row in (test.prompted or range(len(test.texts)))[:NUM_SHOWN]]}
+    yield progress("real text")
+
+    checkpoints = dict(zip(MODELS, (pretraining, finetuning), strict=True))
+    judge_valid = Judge(valid.texts, train.texts, criteria_protocol(protocol))
+    valid_figures: dict[str, Any] = {}
+    valid_nll: dict[str, Ratio] = {}
+    for model, checkpoint in checkpoints.items():
+        generator: Any = load_generator(checkpoint).to(device)
+        nll, valid_nll[model] = (held_out(generator, split.shards, config.batch_size) for split in (test, valid))
+        yield progress(f"{model}: held-out NLL {figure(nll, protocol.sampling)['value']:.3f}")
+        for decoding in config.decodings:
+            texts = _draw(generator, tokenizer, test, num, decoding, seed, config.batch_size)
+            path = out / "samples" / f"{model}_{slug(decoding)}.txt"
+            path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+            # The likelihood is the model's own, at temperature 1, whatever the decoding.
+            rows.append({"model": model, "decoding": decoding.model_dump(), **judge(texts, nll)})
+            if decoding == config.decodings[0]:
+                shown[model] = [
+                    _shown(test, row, text) for row, text in zip(test.prompted or range(num), texts[:NUM_SHOWN], strict=False)
+                ]
+                judged = texts
+                if valid.prompted:
+                    judged = _draw(generator, tokenizer, valid, num, decoding, seed, config.batch_size)
+                valid_figures[model] = judge_valid(judged)["metrics"]
+            bleu = rows[-1]["metrics"].get("bleu_4")
+            yield progress(f"{model} at {decoding}" + (f": BLEU-4 {bleu['value']:.3f}" if bleu else ""))
+        yield progress(f"{model}: judged on the validation split")
+
+    comparisons = compare(
+        *(valid_figures[model] for model in MODELS), (valid_nll[MODELS[0]], valid_nll[MODELS[1]]), protocol.sampling
+    )
+    same = _digest(pretraining) == _digest(finetuning)
+    stopped = json.loads((finetuning / "summary.json").read_text()).get("stopped")
+    evaluation = {
+        "protocol": protocol.name,
+        "about": protocol.about,
+        "seed": seed,
+        "splits": {name: len(split.texts) for name, split in splits.items()},
+        "rows": rows,
+        "selection": select(comparisons, same=same, stopped=stopped),
+        "samples": shown,
+    }
+    (out / "evaluation.json").write_text(json.dumps(evaluation, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_report(
+        out, out / "report.html", corpus=corpus, validation=validation, pretraining=pretraining, finetuning=finetuning
+    )
+    yield progress(f"{evaluation['selection']['selected']} selected")
+
+
+def slug(decoding: Decoding) -> str:
+    """A decoding as part of a file's name: `t0.9`, `t1_k40_p0.95`."""
+    parts = [f"t{decoding.temperature:g}"]
+    parts += [f"k{decoding.top_k}"] if decoding.top_k else []
+    parts += [f"p{decoding.top_p:g}"] if decoding.top_p < 1 else []
+    return "_".join(parts)
+
+
+def _open(corpus: Path, tokens: Path, validation: Path, split: str) -> Split:
+    kept = np.load(validation / f"kept_{split}.npy")
+    frame = pl.read_parquet(corpus / f"{split}.parquet", columns=["text", "prompt"])[kept]
+    if not len(frame):
+        raise UserError(f"validation left no text in the {split} split; loosen its rules or give more text")
+    return Split(frame["text"].to_list(), frame["prompt"].to_list(), Shards.open(tokens, split, kept))
+
+
+def _real_row(train: Split, valid: Split, test: Split, num: int, protocol: protocols.Protocol) -> dict[str, Any]:
+    """As many real texts as samples, held against the test split as they are: from valid, and where it is small, train.
+
+    A text taken from train is no copy of itself: it is left out of what copies are looked for in.
+    """
+    from_valid = valid.texts[:num]
+    topped_up = train.texts[: num - len(from_valid)]
+    result = Judge(test.texts, train.texts[len(topped_up) :], protocol)([*from_valid, *topped_up])
+    result["counts"] |= {"from_valid": len(from_valid), "from_train": len(topped_up)}
+    return {"model": "real", "decoding": None, **result}
+
+
+def _draw(
+    generator: Generator, tokenizer: Tokenizer, split: Split, num: int, decoding: Decoding, seed: int, batch_size: int
+) -> list[str]:
+    """Fresh texts; where the split has prompts, one to each of the first `num`."""
+    prompts: Sequence[Sequence[int]] | None = None
+    if split.prompted:
+        prompts = [split.shards.row(row)[0].tolist() for row in split.prompted[:num]]
+        num = len(prompts)
+    ids = sample(generator, num, seed=seed, decoding=decoding, prompts=prompts, batch_size=batch_size)
+    return [" ".join(tokenizer.decode(row).split("\n")) for row in ids]
+
+
+def _shown(split: Split, row: int, text: str | None = None) -> str:
+    """A text as it is quoted: behind its prompt where it answers one."""
+    written = split.texts[row % len(split.texts)] if text is None else text
+    prompt = split.prompts[row % len(split.texts)] if split.prompted else None
+    return written if prompt is None else f"{prompt} → {written}"
+
+
+def _digest(checkpoint: Path) -> str:
+    return hashlib.sha256((checkpoint / "generator.safetensors").read_bytes()).hexdigest()
