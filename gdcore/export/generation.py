@@ -1,15 +1,16 @@
 """`generate.onnx`: prompts in, finished texts out, in one run of one graph.
 
-The graph reads the prompts and draws on from them, a token of every text a turn, until every text has ended. What it
+The graph reads the prompts and draws on from them, a token of every text a turn, until every text has ended; those that have leave the batch. What it
 draws is what `gdcore.sampling.sample` draws from the same seeds.
 
-Shapes: B texts, P tokens of the longest prompt, V vocabulary, S steps (positions 1 … S of the sequences), N new tokens.
+Shapes: B texts, R texts still being written, P tokens of the longest prompt, V vocabulary, S steps (positions 1 … S of the
+sequences), N new tokens, F all uniform numbers.
 """
 
 from onnx import ModelProto
 
-from gdcore.export.builder import BOOL, FLOAT, INT64, Graph, Typed
-from gdcore.export.sampler import Decoding, anywhere, draw, uniforms
+from gdcore.export.builder import FLOAT, INT64, Graph, Typed
+from gdcore.export.sampler import Decoding, draw, uniforms
 from gdcore.export.step import Step
 from gdcore.sampling import FORBIDDEN
 from gdcore.tokenizer import EOS, PAD
@@ -34,47 +35,49 @@ def generation_model(step: Step, opset: int) -> ModelProto:
     )
     seeds_B = g.input("seeds", INT64, ["batch"])
 
-    lengths_B1 = g.Unsqueeze(lengths_B, [1])
     shortest, longest = g.ReduceMin(lengths_B, keepdims=0), g.ReduceMax(lengths_B, keepdims=0)
-    limit_B1 = g.Min(g.Add(lengths_B1, max_new), step.context)
-    last_new = g.Sub(g.Min(max_new, step.context), 1)
-    uniform_BN = uniforms(g, seeds_B, g.Add(last_new, 1))
+    num_new = g.Min(max_new, step.context)
+    limit_B = g.Min(g.Add(lengths_B, num_new), step.context)
+    uniforms_F = g.Reshape(uniforms(g, seeds_B, num_new), [-1])
+    batch_1 = g.Shape(prompt_BP, start=0, end=1)
+    padding_B = g.Expand(PAD, batch_1)
 
-    def turn(b: Graph, trip: str, token_B1: str, done_B1: str, *state: str) -> tuple[str, list[str], list[Typed]]:
-        logits_BV, after = step(b, b.Squeeze(token_B1, [1]), *state)
+    def turn(b: Graph, trip: str, row_R: str, token_R: str, *state: str) -> tuple[str, list[str], list[Typed]]:
+        logits_RV, after = step(b, token_R, *state)
         position = b.Add(trip, 1)
 
         def drawn(x: Graph) -> str:
-            new_B1 = x.Min(x.Max(x.Sub(position, lengths_B1), 0), last_new)
-            uniform_B1 = x.GatherElements(uniform_BN, new_B1, axis=1)
-            return draw(x, logits_BV, uniform_B1, decoding, step.vocab_size, FORBIDDEN)
+            new_R = x.Max(x.Sub(position, x.Gather(lengths_B, row_R)), 0)
+            uniform_R = x.Gather(uniforms_F, x.Add(x.Mul(row_R, num_new), new_R))
+            return draw(x, logits_RV, uniform_R, decoding, step.vocab_size, FORBIDDEN)
 
         def given(x: Graph) -> str:
-            return x.Gather(prompt_BP, x.Unsqueeze(position, [0]), axis=1)
+            return x.Gather(x.Gather(prompt_BP, position, axis=1), row_R)
 
-        def some_given(x: Graph) -> str:
-            return x.Where(x.Less(position, lengths_B1), given(x), drawn(x))
+        def given_or_drawn(x: Graph) -> str:
+            return x.Where(x.Less(position, x.Gather(lengths_B, row_R)), given(x), drawn(x))
 
         def within_prompts(x: Graph) -> str:
-            return x.If(x.Less(position, shortest), given, some_given, INT64)
+            return x.If(x.Less(position, shortest), given, given_or_drawn, INT64)
 
-        next_B1 = b.If(b.Less(position, longest), within_prompts, drawn, INT64)
-        next_B1 = b.Where(done_B1, PAD, next_B1)
-        at_limit_B1 = b.GreaterOrEqual(b.Add(position, 1), limit_B1)
-        done_B1 = b.Or(b.Or(done_B1, b.Equal(next_B1, EOS)), at_limit_B1)
-        return anywhere(b, b.Not(done_B1)), [next_B1, done_B1, *after], [(next_B1, INT64)]
+        next_R = b.If(b.Less(position, longest), within_prompts, drawn, INT64)
+        steps_B = b.ScatterElements(padding_B, row_R, next_R)
+        full_R = b.GreaterOrEqual(b.Add(position, 1), b.Gather(limit_B, row_R))
+        live_R = b.Not(b.Or(full_R, b.Equal(next_R, EOS)))
+        kept = [
+            b.Compress(values, live_R, axis=axis)
+            for values, axis in [(row_R, 0), (next_R, 0), *((x, 1) for x in after)]
+        ]
+        return b.Greater(b.Size(kept[0]), 0), kept, [(steps_B, INT64)]
 
-    first_B1 = g.Slice(prompt_BP, [0], [1], [1])
-    carried = [(first_B1, INT64), (g.GreaterOrEqual(lengths_B1, limit_B1), BOOL)]
-    carried += step.initial_state(g, g.Shape(prompt_BP, start=0, end=1))
-    trips = g.Sub(g.ReduceMax(limit_B1, keepdims=0), 1)
-    steps_SB1 = g.Loop(trips, carried, turn)[-1]
+    rows_B = g.Range(0, g.Squeeze(batch_1, [0]), 1)
+    carried = [(rows_B, INT64), (g.Gather(prompt_BP, 0, axis=1), INT64), *step.initial_state(g, batch_1)]
+    steps_SB = g.Loop(g.Sub(g.ReduceMax(limit_B, keepdims=0), 1), carried, turn)[-1]
 
-    # Each text's new tokens, moved to the left: its n-th was drawn at position prompt length + n, in step one before.
-    steps_BS = g.Transpose(g.Squeeze(steps_SB1, [2]), perm=[1, 0])
-    num_steps = g.Squeeze(g.Shape(steps_BS, start=1, end=2), [0])
-    num_new = g.Min(g.Add(g.Sub(num_steps, shortest), 1), g.Add(last_new, 1))
-    at_BN = g.Add(g.Sub(lengths_B1, 1), g.Unsqueeze(g.Range(0, num_new, 1), [0]))
-    new_BN = g.GatherElements(steps_BS, g.Min(at_BN, g.Sub(num_steps, 1)), axis=1)
+    # Each text's new tokens, moved to the left: its n-th stands at position prompt length + n, one step earlier.
+    num_steps = g.Squeeze(g.Shape(steps_SB, start=0, end=1), [0])
+    widest = g.Min(g.Add(g.Sub(num_steps, shortest), 1), num_new)
+    at_BN = g.Add(g.Unsqueeze(g.Sub(lengths_B, 1), [1]), g.Range(0, widest, 1))
+    new_BN = g.GatherElements(g.Transpose(steps_SB, perm=[1, 0]), g.Min(at_BN, g.Sub(num_steps, 1)), axis=1)
     g.output("new_ids", g.Where(g.Less(at_BN, num_steps), new_BN, PAD), INT64, ["batch", "new"])
     return g.model("generate", opset)

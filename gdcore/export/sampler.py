@@ -16,7 +16,9 @@ from gdcore.uniforms import GOLDEN_32
 
 MASK_32 = 0xFFFFFFFF
 BELOW_ONE = np.float32(1 - 2**-23)
-"""Times a total, it is below that total: a threshold so capped always falls on a token that has mass."""
+"""Times a total, this is below that total: a threshold so capped always falls on a token that has mass."""
+COLDEST = 1e-6
+"""At this temperature and below the likeliest token is taken: dividing by it might overflow."""
 
 
 class Decoding(NamedTuple):
@@ -28,22 +30,22 @@ class Decoding(NamedTuple):
 
 
 def draw(
-    g: Graph, logits_BV: str, uniform_B1: str, decoding: Decoding, vocab_size: int, forbidden: Sequence[int]
+    g: Graph, logits_BV: str, uniform_B: str, decoding: Decoding, vocab_size: int, forbidden: Sequence[int]
 ) -> str:
-    """The next token (B, 1); `forbidden` ones are never drawn."""
+    """The next token (B); `forbidden` ones are never drawn."""
     mask_V = np.zeros(vocab_size, np.float32)
     mask_V[list(forbidden)] = -np.inf
-    logits_BV = g.Add(logits_BV, mask_V)
+    logits_BV, uniform_B1 = g.Add(logits_BV, mask_V), g.Unsqueeze(uniform_B, [1])
 
     def among_top_k(b: Graph) -> str:
         size = b.Reshape(b.Min(decoding.top_k, vocab_size), [1])
         best_BK, id_BK = b.many("TopK", 2, logits_BV, size)  # of equals, the lower id
         id_BK, order_BK = b.many("TopK", 2, id_BK, size, largest=0)  # back into vocabulary order
-        mass_BK = _mass(b, b.GatherElements(best_BK, order_BK, axis=1), decoding.temperature)
+        mass_BK = b.Softmax(b.Div(b.GatherElements(best_BK, order_BK, axis=1), decoding.temperature), axis=1)
         return b.GatherElements(id_BK, _pick(b, b.Unsqueeze(mass_BK, [1]), uniform_B1, decoding.top_p), axis=1)
 
     def among_all(b: Graph) -> str:
-        mass_BV = _mass(b, logits_BV, decoding.temperature)
+        mass_BV = b.Softmax(b.Div(logits_BV, decoding.temperature), axis=1)
         width = 128 if vocab_size <= 2**14 else 256
         if spare := -vocab_size % width:
             mass_BV = b.Pad(mass_BV, [0, 0, 0, spare])
@@ -51,17 +53,12 @@ def draw(
         return _pick(b, mass_BNW, uniform_B1, decoding.top_p)
 
     def drawn(b: Graph) -> str:
-        return b.If(b.Greater(decoding.top_k, 0), among_top_k, among_all, INT64)
+        return b.Squeeze(b.If(b.Greater(decoding.top_k, 0), among_top_k, among_all, INT64), [1])
 
     def likeliest(b: Graph) -> str:
-        return b.ArgMax(logits_BV, axis=1, keepdims=1)
+        return b.ArgMax(logits_BV, axis=1, keepdims=0)
 
-    return g.If(g.LessOrEqual(decoding.temperature, 0.0), likeliest, drawn, INT64)
-
-
-def _mass(g: Graph, logits: str, temperature: str) -> str:
-    """Probabilities up to a factor; subtracting first, no temperature is small enough to overflow."""
-    return g.Exp(g.Div(g.Sub(logits, g.ReduceMax(logits, [1], keepdims=1)), temperature))
+    return g.If(g.LessOrEqual(decoding.temperature, COLDEST), likeliest, drawn, INT64)
 
 
 def _pick(g: Graph, mass_BNW: str, uniform_B1: str, top_p: str) -> str:
