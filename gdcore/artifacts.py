@@ -75,10 +75,10 @@ class Manifest(Settings):
         return sum(file.size for file in self.files.values())
 
 
-def recipe(stage: str, config: Any, inputs: Mapping[str, str], sources: str) -> str:
+def recipe(stage: str, config: Any, inputs: Mapping[str, Any], sources: str) -> str:
     """The address of what a stage would make: sha256 of the canonical JSON of all that decides its result.
 
-    `config` is JSON-able, `inputs` are content digests by name, `sources` the digest of the code (`gdcore.sources`).
+    `config` and `inputs` are JSON-able, the inputs content digests by name; `sources` digests the code (`gdcore.sources`).
     """
     return digest({"stage": stage, "config": config, "inputs": dict(inputs), "sources": sources})
 

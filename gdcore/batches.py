@@ -16,10 +16,6 @@ from torch import Tensor
 from gdcore.shards import Shards
 from gdcore.tokenizer import BOS, EOS, PAD, SEP
 
-BUCKET_BATCHES = 50
-"""A bucket is this many batches of texts, drawn at random, then sorted by length and cut into batches."""
-
-
 @dataclass(frozen=True)
 class Batch:
     """Texts side by side."""
@@ -73,15 +69,17 @@ def ordered_batches(shards: Shards, batch_size: int) -> Iterator[Batch]:
 
 
 class BatchStream:
-    """Endless batches of texts of like length; each text once an epoch, the order drawn anew from (seed, epoch).
+    """Endless batches; each text once an epoch, the order drawn anew from (seed, epoch).
 
-    Sorting inside buckets of `BUCKET_BATCHES` batches leaves almost no padding, yet keeps batches random. The state is
-    two integers, so that a resumed run reads on with the very next batch.
+    A bucket is `bucket_batches` batches of texts drawn at random, sorted by length and cut into batches: almost no
+    padding is left. With 1 the lengths of a batch are as mixed as the corpus' are, which a discriminator needs: the
+    generated texts beside them are. The state is two integers, so that a resumed run reads on with the very next batch.
     """
 
-    def __init__(self, shards: Shards, batch_size: int, seed: int) -> None:
+    def __init__(self, shards: Shards, batch_size: int, seed: int, bucket_batches: int = 50) -> None:
         assert len(shards) >= batch_size, f"{len(shards)} texts are fewer than one batch of {batch_size}"
         self.shards, self.batch_size, self.seed = shards, batch_size, seed
+        self.bucket_batches = bucket_batches
         self.epoch = self.position = 0
         self._plan = self._planned(0)
 
@@ -111,7 +109,7 @@ class BatchStream:
         rng = np.random.default_rng((self.seed, epoch))
         order_N = rng.permutation(len(self.shards))
         lengths_N = self.shards.lengths_N[order_N]
-        bucket = self.batch_size * BUCKET_BATCHES
+        bucket = self.batch_size * self.bucket_batches
         sorted_N = np.concatenate(
             [
                 start + np.argsort(lengths_N[start : start + bucket], kind="stable")

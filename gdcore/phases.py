@@ -100,7 +100,7 @@ def run_finetuning(
         "generator": adamw(generator, config.generator_learning_rate, config.weight_decay),
         "discriminator": adamw(discriminator, config.discriminator_learning_rate, config.weight_decay),
     }
-    batches = BatchStream(train, config.batch_size, seed)
+    batches = BatchStream(train, config.batch_size, seed, bucket_batches=1)
     state = TrainState(generator, optimizers, batches, discriminator, objective.to(device))
 
     resume(state, work)

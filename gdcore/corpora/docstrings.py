@@ -25,6 +25,7 @@ from gdcore.errors import UserError
 
 STDLIB = "stdlib"
 TOPICS = "pydoc_data/topics.py"  # the language reference: strings in a table
+PRIVATE, PUBLIC = "_", "_core"  # folders that begin so hold what users never read; but NumPy's functions live in _core
 # Folders whose documentation is not the package's own, or is about its tests.
 SKIPPED = {
     "site-packages", "dist-packages", "test", "tests", "testing", "_test", "_vendor", "vendor", "_vendored", "vendored",
@@ -123,8 +124,9 @@ def _modules(package: Package) -> Iterator[tuple[str, Path]]:
         base = root if package.name == STDLIB else root.parent
         paths = [root] if root.is_file() else sorted(root.rglob("*.py"))
         for path in paths:
-            parts = path.relative_to(root).parts[:-1]
-            if SKIPPED.isdisjoint(parts) and not path.name.startswith(("test_", "conftest")):
+            folders = path.relative_to(root).parts[:-1]
+            private = any(folder.startswith(PRIVATE) and folder != PUBLIC for folder in folders)
+            if SKIPPED.isdisjoint(folders) and not private and not path.name.startswith(("test_", "conftest")):
                 yield path.relative_to(base).as_posix(), path
 
 

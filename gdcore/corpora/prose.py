@@ -13,25 +13,28 @@ from inspect import cleandoc
 import polars as pl
 
 MIN_WORDS, MAX_WORDS = 5, 32
+MIN_WORD_SHARE = 0.75  # of plain words among all
 
-# --- structure -------------------------------------------------------------------------------------------------------
+# --- structure: lines → paragraphs → sentences ---
 
-DOCTEST = re.compile(r">>>|\.\.\.( |$)|In ?\[\d*\]|\$ |% |C:\\")
+DOCTEST = re.compile(r">>>|\.\.\.(?: |$)|In ?\[\d*\]|\$ |% |C:\\")
 UNDERLINE = re.compile(r"([=\-~^\"'`#*+.:_])\1{2,}$")
-TABLE = re.compile(r"[+|]|={2,}\s+=|-{2,}\s+-|.*\s\|\s.*\||.*\S {3,}\S")
+TABLE = re.compile(r"[+|]|={2,}\s+=|-{2,}\s+-|.* \| .*\||.*\S {3,}\S")
 DIRECTIVE = re.compile(r"\.\.(?: ([\w:-]+)::(.*))?(?: |$)")
 PROSE_DIRECTIVES = {"note", "warning", "tip", "important", "hint", "caution", "attention", "admonition"}
 VERSIONED = {"versionadded", "versionchanged", "versionremoved", "deprecated"}
-HEADING = re.compile(r"(#+ .*|\w[\w ]{0,30}:)$")
+VERSION = re.compile(r"^v?[\d.]+\w*[:,]?\s*")
+HEADING = re.compile(r"#+ .*|\w[\w ]{0,30}:$")
 SKIPPED_SECTIONS = {"references", "see also", "bibliography", "authors", "author", "methods", "attributes"}
 # What stands before the text of a list item or of a parameter; the text that follows is prose like any other.
 LEAD = re.compile(
-    r"(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)]|:[A-Za-z][^:`]*:)\s+"
-    r"|[*`]{0,3}[A-Za-z_][\w.,/ *`-]{0,40}(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?[*`]{0,3}\s*(?::|--|—|–)\s+(?=[A-Z`])"
+    r"(?:(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)]|:[A-Za-z][^:`]*:)\s+)?"
+    r"(?:[*`'\"]{0,3}[A-Za-z_][\w.,/ *`'\"-]{0,40}(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?[*`]{0,3}\s*(?::|--|—|–)\s+(?=[A-Z`]))?"
 )
 NAME_AND_TYPE = re.compile(r"[*`\w.,/ \\-]+ : \S|[*\w.,]+ *:$|:\w[^:`]*:$")
+TYPE_WORDS = 3  # fewer words than this after a parameter's name are its type when more follows below
 
-END = re.compile(r"[.!?][\"')\]`*]{0,3}\s+(?=[\"'(`*:\[_]*[A-Z])")
+END = re.compile(r"[.!?][\"')\]`*]{0,3}\s+(?=[\"'(`*:\[_]*[A-Z]|[`*:])")
 STOP = re.compile(r"[.!?][\"')\]`*]{0,3}$")
 ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|vs|cf|figs?|eqs?|sec|refs?|no|nos|dr|mr|mrs|ms|prof|st|al|approx|resp|ch|chap|pp?|vol|ed|eds|"
@@ -42,97 +45,96 @@ ABBREVIATION = re.compile(
 
 def candidates(docstring: str) -> Iterator[str]:
     """The sentences of a documentation string with their markup: stretches of paragraphs that end in a full stop."""
-    for paragraph in _paragraphs(docstring):
+    for paragraph in _paragraphs(cleandoc(docstring)):
         start = 0
         for end in END.finditer(paragraph):
             sentence = paragraph[start : end.end()].rstrip()
-            if not ABBREVIATION.search(sentence):
+            if not ABBREVIATION.search(sentence, max(len(sentence) - 12, 0)):
                 yield sentence
                 start = end.end()
-        if STOP.search(rest := paragraph[start:]):
-            yield rest
+        if STOP.search(paragraph, max(len(paragraph) - 4, start)):
+            yield paragraph[start:]
 
 
 def _paragraphs(docstring: str) -> Iterator[str]:
     """Running text, one paragraph at a time, its lines joined."""
     paragraph: list[str] = []
-    base = body = 0  # indentation of the paragraph's first line and of the others
-    deeper_than: int | None = None  # skip what is indented more than this
-    until_blank = until_fence = until_heading = False
-    lines = cleandoc(docstring).splitlines()
-
-    def flush() -> Iterator[str]:
-        if paragraph:
+    base = body = 0  # indentation of the paragraph's first line and of the others (-1: not known yet)
+    for indent, line in _text_lines(docstring):
+        starts = LEAD.match(line) if line else None
+        lead = starts.end() if starts else 0
+        if line and not lead and paragraph and indent == body:
+            paragraph.append(line)
+            continue
+        if line and not lead and paragraph and body < 0 and indent > base:
+            body = indent
+            if len(paragraph) > 1 or paragraph[0].count(" ") >= TYPE_WORDS or STOP.search(paragraph[0]):
+                paragraph.append(line)
+            else:
+                paragraph = [line]
+            continue
+        if not (line and paragraph and indent > base and not STOP.search(paragraph[-1])):  # else a term, then its text
             yield " ".join(paragraph)
-            paragraph.clear()
+        paragraph = [] if not line[lead:] or (not lead and NAME_AND_TYPE.match(line)) else [line[lead:]]
+        base, body = indent, -1 if lead else indent
+    yield " ".join(paragraph)
 
+
+def _text_lines(docstring: str) -> Iterator[tuple[int, str]]:
+    """(indentation, line) of what is running text; an empty line wherever a paragraph ends."""
+    lines = docstring.splitlines()
+    deeper_than: int | None = None  # pass over what is indented more than this
+    until_blank = until_fence = until_heading = False
     for number, raw in enumerate(lines):
         line = raw.strip()
-        indent = len(raw) - len(raw.lstrip())
-        following = lines[number + 1].strip() if number + 1 < len(lines) else ""
-        if until_fence or line.startswith(("```", "~~~ ")):
-            yield from flush()
-            if line.startswith(("```", "~~~")):
-                until_fence = not until_fence and not (len(line) > 3 and line.endswith("```"))
+        if until_fence or line.startswith("```"):
+            until_fence = not line.startswith("```") if until_fence else not (len(line) > 3 and line.endswith("```"))
+            yield 0, ""
             continue
         if not line:
-            yield from flush()
             until_blank = False
+            yield 0, ""
             continue
-        if deeper_than is not None and indent > deeper_than:
+        indent = len(raw) - len(raw.lstrip())
+        if deeper_than is not None:
+            if indent > deeper_than:
+                continue
+            deeper_than = None
+        following = lines[number + 1].strip() if number + 1 < len(lines) else ""
+        underlined = not following[:1].isalnum() and UNDERLINE.match(following) and not UNDERLINE.match(line)
+        if underlined or (line[-1] == ":" or line[0] == "#") and HEADING.match(line):
+            skipped = line.strip("#: ").lower() in SKIPPED_SECTIONS
+            until_heading = bool(skipped and underlined)
+            deeper_than = indent if skipped and not underlined else None
+            yield 0, ""
+        elif until_heading or until_blank:
             continue
-        deeper_than = None
-        heading = UNDERLINE.match(following) is not None and not UNDERLINE.match(line)
-        if heading or HEADING.match(line):
-            yield from flush()
-            title = line.strip("#: ").lower()
-            until_heading = title in SKIPPED_SECTIONS
-            if until_heading and not heading:
-                until_heading, deeper_than = False, indent
-            continue
-        if until_heading or until_blank:
-            continue
-        if UNDERLINE.match(line) or TABLE.match(line):
-            yield from flush()
-            continue
-        if DOCTEST.match(line):
-            yield from flush()
+        elif (
+            not line[0].isalnum() and UNDERLINE.match(line) or (line[0] in "+|=-" or "  " in line) and TABLE.match(line)
+        ):
+            yield 0, ""
+        elif line[0] in ">.I$%C" and DOCTEST.match(line):
             until_blank = True
-            continue
-        if directive := DIRECTIVE.match(line):
-            yield from flush()
+            yield 0, ""
+        elif line.startswith("..") and (directive := DIRECTIVE.match(line)):
+            yield 0, ""
             name, rest = directive[1], (directive[2] or "").strip()
             if name in VERSIONED:
-                rest = re.sub(r"^v?[\d.]+\w*[:,]?\s*", "", rest)
+                rest = VERSION.sub("", rest)
             elif name not in PROSE_DIRECTIVES:
                 deeper_than = indent
                 continue
             if rest:
-                paragraph.append(rest)
-                base, body = indent, -1
-            continue
-        lead = LEAD.match(line)
-        if paragraph and not lead and (indent == body or (body < 0 and indent > base)):
-            body = indent
+                yield indent, f"- {rest}"  # hangs like a list item
+        elif line.endswith("::"):
+            deeper_than = indent
+            yield indent, line[:-1]
+            yield 0, ""
         else:
-            if paragraph and not lead and body == base and indent > base and not STOP.search(paragraph[-1]):
-                paragraph.clear()  # a term, then its definition
-            yield from flush()
-            base, body = indent, -1 if lead else indent
-            if lead:
-                line = line[lead.end() :]
-            elif NAME_AND_TYPE.match(line):
-                continue
-        if line.endswith("::"):
-            deeper_than = base
-            paragraph.clear() if line == "::" else paragraph.append(line[:-1])
-            yield from flush()
-            continue
-        paragraph.append(line)
-    yield from flush()
+            yield indent, line
 
 
-# --- inline markup ---------------------------------------------------------------------------------------------------
+# --- sentences: markup → words, and what is no prose ---
 
 MARKUP = (
     (r":[\w+:-]+:`!?~?(?:[^`<]*[./])?([^`<./]+)(?:\(\))?`", "$1"),  # :class:`~a.b.C` → C
@@ -156,22 +158,37 @@ MARKUP = (
     (r"\s+", " "),
 )
 
-# The first that matches is the reason.
-REJECTIONS = (
-    ("link", r"(?i)https?:|www\.|ftp://|\w@\w|\w\.(?:com|org|net|io|html?|pdf|rst|md)\b|(?:^|\s|[\"'(])[.~]?/\w|\w/\w+/\w|\w:\\"),
-    ("placeholder", r"[{}]|%[sdrf(]|\$\w|<\w[^<>]*>|\bXXX\b|\bTODO\b|\bFIXME\b|#\s"),
-    ("formula", r"\\[a-zA-Z]|[$^]|\w\s*(?:<=|>=|==|!=|=|<|>|\+|\*|/|\|)\s*\S|[−∞∈∑∫√≤≥×·⋅±≠→⇒∂∇α-ωΑ-Ω]|\bO\(|\d\s?-\s?\d|\b\w\s-\s\w\b|\.{4,}|\(-"),
-    ("leftover_markup", r"[`|~\\]|::|:\w+:|\*|\]_|_\s|^[:_\[]|\[\["),
-    (
-        "code",
-        r"[=<>\[\]@#&;]|\w\(|\)\w|\w_\w|\b_\w|\w_\b|\w\.\w+\.|[a-z]\.[a-zA-Z_]{3,}|\.[a-z]\w*\(|\b[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*|\b[a-zA-Z]+\d+\w*\b|\d[a-zA-Z_]\w|^import |^from \w+ import|\s--?\w|\s\.\w|,\w|\w:\w|\"{3}|'{3}|\(\s|\s\)|\(\)",
+# Reason → patterns of what has no place in a sentence; the first reason that matches is the one given.
+REJECTIONS = {
+    "link": (
+        r"(?i:https?:|www\.|\w://|\w@\w|\w\.(?:com|org|net|io|html?|pdf|rst|md)\b)",
+        r"(?:^|[\s\"'(])[.~]?/\w|\w/\w+/\w|\w:\\",  # paths
     ),
-)  # fmt: skip
+    "placeholder": (r"[{}]|%[sdrf(]|\$\w|<\w[^<>]*>|\b(?:XXX|TODO|FIXME)\b|#\s",),
+    "formula": (
+        r"\\[a-zA-Z]|[$^]|\w\s*(?:<=|>=|==|!=|[=<>+*/|])\s*\S",
+        r"[−∞∈∑∫√≤≥×·⋅±≠→⇒∂∇α-ωΑ-Ω]|\bO\(|\d\s?-\s?\d|\b\w\s-\s\w\b|\s-\s\d|\.{4,}|\(-",
+    ),
+    "leftover_markup": (r"[`|~\\*]|::|:\w+:|\]_|_\s|^[:_\[]|\[\[|\s[,.;:!?]",),
+    "code": (
+        r"[=<>\[\]@#&;]|\"{3}|'{3}|\(\)|\(\s|\s\)|\w\(|\)\w|,\w|\w:\w|\s--?\w|\s\.\w",  # no prose is set like this
+        r"\w_\w|\b_\w|\w_\b|[a-z]\w*[A-Z]\w*[a-z]|\b[a-z]+[A-Z]",  # snake_case, camelCase
+        r"[a-zA-Z_]{2,}\.[a-zA-Z_]|\b\w\.[a-zA-Z_]{2,}|\w\.\w+\.\w",  # dotted names, versions
+        r"\b[a-zA-Z]+\d+\w*\b|\d[a-zA-Z_]\w",  # x1, 3rd
+        r"^import |^from \w+ import",
+        r"[^A-Za-z0-9À-ÿ\s.,:!?'\"()/%+-]",
+    ),
+}
+ABBREVIATED = r"\b(?:e\.g|i\.e|etc|vs|cf|al|approx|resp|a\.k\.a|w\.r\.t)\."
+UNFINISHED = (
+    r"[.!?][\"')]* [a-z]",  # two sentences, the second began with a name
+    r"\b(?:in|by|from|see|and|or|the|of|per)[.,;)]",  # a reference stood here
+    r"^If [^,]*[.!?]$",  # a condition of nothing
+    r"(?:^|\s)'[^']*$",
+)
 START = r"^[\"'(]?[A-Z]"
 FINISH = r"[a-zA-Z0-9%)\"'][.!?][\"')]?$"
-OTHER = r"[^A-Za-z0-9À-ÿ\s.,:!?'\"()/%+-]"  # what plain English prose does not use
 WORD = r"^[\"'(]*(?:[A-Za-zÀ-ÿ]?[a-zà-ÿ]+(?:[-'/][A-Za-zà-ÿ]+)*|[AI])[.,:!?\"')]*$"
-MIN_WORD_SHARE = 0.75
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:
@@ -183,19 +200,16 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
         markup=pl.col("text") != pl.col("record"), words=pl.col("text").str.split(" ")
     )
     text, words = pl.col("text"), pl.col("words")
-    share = words.list.eval(pl.element().str.contains(WORD)).list.mean()
-    unbalanced = (
-        (text.str.count_matches(r"\(") != text.str.count_matches(r"\)"))
-        | (text.str.count_matches('"') % 2 == 1)
-        | text.str.contains(r"(?:^|\s)'[^']*$")
-    )
-    rules = [(reason, text.str.contains(pattern)) for reason, pattern in REJECTIONS]
+    uneven = (text.str.count_matches(r"\(") != text.str.count_matches(r"\)")) | (text.str.count_matches('"') % 2 == 1)
+    unfinished = text.str.replace_all(ABBREVIATED, "").str.contains("|".join(UNFINISHED))
+    plain_words = words.list.eval(pl.element().str.contains(WORD)).list.mean()
+    doubled = words.list.eval(pl.element() == pl.element().shift()).list.any()
+    rules = [(reason, text.str.contains("|".join(patterns))) for reason, patterns in REJECTIONS.items()]
     rules += [
-        ("code", text.str.contains(OTHER)),
-        ("unfinished", ~text.str.contains(START) | ~text.str.contains(FINISH) | unbalanced),
+        ("unfinished", ~text.str.contains(START) | ~text.str.contains(FINISH) | uneven | unfinished),
         ("few_words", words.list.len() < MIN_WORDS),
         ("many_words", words.list.len() > MAX_WORDS),
-        ("not_prose", share < MIN_WORD_SHARE),
+        ("not_prose", (plain_words < MIN_WORD_SHARE) | doubled),
     ]
     reason = pl.coalesce(*(pl.when(found).then(pl.lit(reason)) for reason, found in rules))
     return frame.with_columns(reason=reason).drop("words")

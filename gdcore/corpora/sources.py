@@ -64,7 +64,7 @@ def source_files(config: CorpusConfig) -> list[Path]:
 
 
 def source_versions(config: CorpusConfig) -> dict[str, str]:
-    """Package → version for documentation (`stdlib` → Python's); empty for files. Raises UserError if one is missing."""
+    """Package → version for documentation (`stdlib` → Python's); empty for files. Raises UserError where missing."""
     return docstrings.versions(config.packages)
 
 

@@ -1,0 +1,50 @@
+"""A toy language, its ids on disk, and players small enough to train inside a test."""
+
+from pathlib import Path
+
+import numpy as np
+
+from gdcore.discriminators import causal_lstm, cnn
+from gdcore.generators import lstm
+from gdcore.shards import ShardWriter
+from gdcore.tokenizer import SPECIALS, Tokenizer, assemble
+from tokenizers import models
+
+VOCAB = len(SPECIALS) + 12
+CONTEXT = 12
+TINY = {
+    "lstm": lstm.Config(embedding_dim=12, hidden_dim=16, dropout=0.1),
+    "cnn": cnn.Config(embedding_dim=4, widths=(1, 2, 3), num_filters=5, dropout=0.1),
+    "causal_lstm": causal_lstm.Config(embedding_dim=4, hidden_dim=6, dropout=0.1),
+}
+"""Small configurations by plug-in name; a plug-in that is not here is built with its defaults."""
+
+
+def toy_rows(num: int, seed: int) -> list[list[int]]:
+    """Texts in which each token is, as a rule, its predecessor's successor: something to learn."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for _ in range(num):
+        row = [int(rng.integers(5, VOCAB))]
+        for _ in range(int(rng.integers(2, CONTEXT - 3))):
+            row.append(5 + (row[-1] - 4) % (VOCAB - 5) if rng.random() < 0.8 else int(rng.integers(5, VOCAB)))
+        rows.append(row)
+    return rows
+
+
+def write_toy(root: Path, num_train: int = 96, num_valid: int = 32) -> tuple[Path, Path]:
+    """The tokens and validation folders of the toy language."""
+    tokens, validation = root / "tokens", root / "validation"
+    tokens.mkdir(parents=True)
+    validation.mkdir()
+    words = [*SPECIALS, *(f"▁w{i}" for i in range(VOCAB - len(SPECIALS)))]
+    backend = assemble("word", models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"), False)
+    Tokenizer(backend, {"kind": "word", "vocab_size": VOCAB, "lowercase": False}).save(tokens)
+    for seed, (split, num) in enumerate({"train": num_train, "valid": num_valid, "test": num_valid}.items()):
+        rows = toy_rows(num, seed)
+        writer = ShardWriter(tokens, split, VOCAB)
+        lengths = np.array([len(row) for row in rows])
+        writer.append(np.concatenate([np.array(row) for row in rows]), lengths, np.zeros(num, np.int64))
+        writer.close()
+        np.save(validation / f"kept_{split}.npy", np.arange(num))
+    return tokens, validation
