@@ -65,7 +65,7 @@ class CorpusConfig(Settings):
     max_characters: int = Field(default=4_000, ge=1, le=100_000)
     """Texts and prompts longer than this, once cleaned, are quarantined."""
     keep_duplicates: bool = False
-    """Keep exact repetitions of a text (with the same prompt) inside a split: each then counts as often as it occurs."""
+    """Keep exact repetitions of a text (with the same prompt): it then counts as often as it occurs."""
 
     @model_validator(mode="after")
     def one_source(self) -> Self:

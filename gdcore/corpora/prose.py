@@ -29,7 +29,8 @@ SKIPPED_SECTIONS = {"references", "see also", "bibliography", "authors", "author
 # What stands before the text of a list item or of a parameter; the text that follows is prose like any other.
 LEAD = re.compile(
     r"(?:(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)]|:[A-Za-z][^:`]*:)\s+)?"
-    r"(?:[*`'\"]{0,3}[A-Za-z_][\w.,/ *`'\"-]{0,40}(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?[*`]{0,3}\s*(?::|--|—|–)\s+(?=[A-Z`]))?"
+    r"(?:[*`'\"]{0,3}[A-Za-z_][\w.,/ *`'\"-]{0,40}(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?[*`]{0,3}"
+    r"\s*(?::|--|—|–)\s+(?=[A-Z`]))?"
 )
 NAME_AND_TYPE = re.compile(r"[*`\w.,/ \\-]+ : \S|[*\w.,]+ *:$|:\w[^:`]*:$")
 TYPE_WORDS = 3  # fewer words than this after a parameter's name are its type when more follows below
@@ -102,15 +103,15 @@ def _text_lines(docstring: str) -> Iterator[tuple[int, str]]:
             deeper_than = None
         following = lines[number + 1].strip() if number + 1 < len(lines) else ""
         underlined = not following[:1].isalnum() and UNDERLINE.match(following) and not UNDERLINE.match(line)
-        if underlined or (line[-1] == ":" or line[0] == "#") and HEADING.match(line):
+        if underlined or ((line[-1] == ":" or line[0] == "#") and HEADING.match(line)):
             skipped = line.strip("#: ").lower() in SKIPPED_SECTIONS
             until_heading = bool(skipped and underlined)
             deeper_than = indent if skipped and not underlined else None
             yield 0, ""
         elif until_heading or until_blank:
             continue
-        elif (
-            not line[0].isalnum() and UNDERLINE.match(line) or (line[0] in "+|=-" or "  " in line) and TABLE.match(line)
+        elif (not line[0].isalnum() and UNDERLINE.match(line)) or (
+            (line[0] in "+|=-" or "  " in line) and TABLE.match(line)
         ):
             yield 0, ""
         elif line[0] in ">.I$%C" and DOCTEST.match(line):
