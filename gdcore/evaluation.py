@@ -32,7 +32,7 @@ from gdcore.tokenizer import Tokenizer
 __all__ = ["EvaluationConfig", "evaluate_models", "evaluate_texts", "read_texts"]
 
 MODELS = ("pretrained", "finetuned")
-NUM_SHOWN = 5
+NUM_SHOWN = 12
 """Samples of each model that `evaluation.json` quotes; all of them lie in `samples/`."""
 
 

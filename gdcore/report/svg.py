@@ -1,0 +1,140 @@
+"""Line charts as SVG, drawn without any library: axes with round numbers, ranges, labels, a legend.
+
+Colours are classes (`mle`, `adv`, `real`) that the page's style sheet fills in; `standalone` carries the sheet along.
+"""
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+from gdcore.report.style import CHART, COLOURS
+
+LEFT, RIGHT, TOP, BOTTOM = 58, 18, 40, 46
+
+
+class Point(NamedTuple):
+    """Where, how sure (low and high of each axis, where known), and what to write beside it."""
+
+    x: float
+    y: float
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+    label: str = ""
+
+
+class Series(NamedTuple):
+    """One line, or a lone point."""
+
+    name: str
+    colour: str
+    points: Sequence[Point]
+    marks: bool = True
+    dashed: bool = False
+
+
+class Scale(NamedTuple):
+    """From data to pixels."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def chart(
+    series: Sequence[Series], *, title: str, x_label: str, y_label: str, width: int = 640, height: int = 400
+) -> str:
+    """An `<svg>` element. Lines are drawn through their points in the order given."""
+    series = [each for each in series if each.points]
+    assert series, "a chart needs at least one point"
+    x_ticks = ticks([value for each in series for p in each.points for value in (p.x, *(p.x_range or ()))], 7)
+    y_ticks = ticks([value for each in series for p in each.points for value in (p.y, *(p.y_range or ()))], 6)
+    x_scale = Scale(x_ticks[0], x_ticks[-1], LEFT, width - RIGHT)
+    y_scale = Scale(y_ticks[0], y_ticks[-1], height - BOTTOM, TOP)
+    parts = [
+        f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="{escape(title)}">',
+        _text(LEFT, 16, title, "title"),
+        *(_line(LEFT, y_scale(y), width - RIGHT, y_scale(y), "grid") for y in y_ticks),
+        *(_text(LEFT - 8, y_scale(y) + 4, _number(y, y_ticks), "tick", "end") for y in y_ticks),
+        *(_text(x_scale(x), height - BOTTOM + 18, _number(x, x_ticks), "tick", "middle") for x in x_ticks),
+        _text((LEFT + width - RIGHT) / 2, height - 8, x_label, "axis", "middle"),
+        _text(LEFT, 33, f"↑ {y_label}", "axis"),
+    ]
+    for each in series:
+        parts += _draw(each, x_scale, y_scale)
+    parts += [*_legend(series, width), "</svg>"]
+    return "\n".join(parts)
+
+
+def standalone(svg: str) -> str:
+    """The same picture as a file of its own."""
+    head, body = svg.split(">", 1)
+    paper = '<rect width="100%" height="100%" style="fill: var(--card)"/>'
+    return f"{head}>\n<style>{COLOURS}{CHART}</style>{paper}{body}\n"
+
+
+def ticks(values: Sequence[float], about: int) -> list[float]:
+    """Round numbers, about so many, from below the least value to above the greatest."""
+    low, high = min(values), max(values)
+    if high == low:
+        low, high = low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1
+    rough = (high - low) / about
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def _draw(series: Series, x_scale: Scale, y_scale: Scale) -> list[str]:
+    parts: list[str] = []
+    for p in series.points:
+        x, y = x_scale(p.x), y_scale(p.y)
+        if p.x_range:
+            parts.append(_line(x_scale(p.x_range[0]), y, x_scale(p.x_range[1]), y, f"range {series.colour}"))
+        if p.y_range:
+            parts.append(_line(x, y_scale(p.y_range[0]), x, y_scale(p.y_range[1]), f"range {series.colour}"))
+    if len(series.points) > 1:
+        path = " ".join(f"{x_scale(p.x):.1f},{y_scale(p.y):.1f}" for p in series.points)
+        kind = "guide" if series.dashed else "line"
+        parts.append(f'<polyline class="{kind} {series.colour}" points="{path}"/>')
+    if series.marks:
+        for p in series.points:
+            x, y = x_scale(p.x), y_scale(p.y)
+            tip = f"<title>{escape(f'{series.name} {p.label}'.strip())}: {p.x:.4g}, {p.y:.4g}</title>"
+            parts.append(f'<circle class="mark {series.colour}" cx="{x:.1f}" cy="{y:.1f}" r="5">{tip}</circle>')
+            # Two curves often run side by side: their labels lie on opposite sides.
+            if series.colour == "adv":
+                parts.append(_text(x - 9, y - 8, p.label, series.colour, "end"))
+            else:
+                parts.append(_text(x + 9, y + 16, p.label, series.colour))
+    return parts
+
+
+def _legend(series: Sequence[Series], width: int) -> list[str]:
+    """Names in their colours, from the right edge leftwards along the top."""
+    parts: list[str] = []
+    x = width - RIGHT
+    for each in reversed([each for each in series if each.name]):
+        parts.append(_text(x, 16, f"● {each.name}", each.colour, "end"))
+        x -= 7 * len(each.name) + 30
+    return parts
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>' if text else ""
+
+
+def _number(value: float, among: Sequence[float]) -> str:
+    step = among[1] - among[0]
+    digits = max(0, -math.floor(math.log10(step) + 1e-9)) if step < 1 else 0
+    digits += round(step * 10**digits, 6) % 1 != 0
+    return f"{value:,.{digits}f}"

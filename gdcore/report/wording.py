@@ -1,0 +1,64 @@
+"""What the figures are called and how they are written, for the page and for the terminal alike."""
+
+from typing import Any, NamedTuple
+
+from gdcore.statistics import Figure
+
+MODEL = {"real": "real text", "pretrained": "MLE", "finetuned": "adversarial"}
+COLOUR = {"real": "real", "pretrained": "mle", "finetuned": "adv"}
+
+
+class Metric(NamedTuple):
+    """A metric's name for people, and what it says in one line."""
+
+    label: str
+    about: str
+    digits: int = 3
+
+
+METRICS = {
+    "nll": Metric("held-out NLL", "surprise at unseen real text, nats per token; lower is better"),
+    **{f"bleu_{n}": Metric(f"BLEU-{n}", f"wording of up to {n} words found in real text") for n in range(1, 10)},
+    **{f"self_bleu_{n}": Metric(f"self-BLEU-{n}", "wording shared with the other samples; lower is more diverse") for n in range(1, 10)},
+    **{f"distinct_{n}": Metric(f"distinct-{n}", f"different {n}-grams among all, on a fixed budget of tokens") for n in range(1, 10)},
+    "unique": Metric("unique texts", "texts that are not word for word repeats", 4),
+    "copy_rate": Metric("copy rate", "texts that stand word for word in the training text", 4),
+    "copy_rate_floor": Metric("copy rate, floor", "the same for real held-out text: only more than this is memorised", 4),
+    "vocabulary_coverage": Metric("vocabulary coverage", "words of the real text that are used at all"),
+    "length": Metric("length", "words and punctuation marks (or characters) per text", 2),
+}
+
+
+def metric(name: str) -> Metric:
+    return METRICS.get(name, Metric(name.replace("_", " "), ""))
+
+
+def value(figure: Figure, digits: int) -> str:
+    return f"{figure['value']:.{digits}f}"
+
+
+def spread(figure: Figure, digits: int) -> str:
+    """Half the interval, or its limits where the value lies far from the middle; a share of 0 has no ± below it."""
+    below, above = figure["value"] - figure["low"], figure["high"] - figure["value"]
+    half = (figure["high"] - figure["low"]) / 2
+    if max(below, above) > 1.5 * half and half >= 0.5 * 10**-digits:
+        return f"{figure['low']:.{digits}f} to {figure['high']:.{digits}f}"
+    return f"± {half:.{digits}f}"
+
+
+def decoding(settings: dict[str, Any] | None) -> str:
+    """A decoding in a few characters; empty for real text."""
+    if settings is None:
+        return ""
+    parts = ["greedy" if settings["temperature"] == 0 else f"T={settings['temperature']:g}"]
+    parts += [f"top-k {settings['top_k']}"] if settings.get("top_k") else []
+    parts += [f"top-p {settings['top_p']:g}"] if settings.get("top_p", 1) < 1 else []
+    return ", ".join(parts)
+
+
+def main_rows(evaluation: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each model's row at the first decoding, the one that selection looked at; real text first."""
+    rows: dict[str, dict[str, Any]] = {}
+    for row in evaluation["rows"]:
+        rows.setdefault(row["model"], row)
+    return rows
