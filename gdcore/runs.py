@@ -57,14 +57,23 @@ class Run(Settings):
         """What the finished run returned; None while it has not."""
         return _read_json(self.folder / "result.json")
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        return yaml.safe_load((self.folder / "config.yaml").read_text())
+
     def path(self, stage: str) -> Path:
         """The directory a stage of this run gave. Raises UserError when the run never came so far."""
+        return self.store.path(self.ref(stage))
+
+    def ref(self, stage: str) -> Ref:
+        """What a stage of this run gave. Raises UserError when the run never came so far."""
         if (line := self.refs.get(stage)) is None:
             raise UserError(
                 f"run {self.name} has no {stage}: it did not come so far. Start it again with the same settings: "
                 "what it has built is reused."
             )
-        return self.store.path(line.ref)
+        return line.ref
 
     def record(self, stage: str, ref: Ref, state: Outcome, seconds: float) -> None:
         lines = self.refs | {stage: Stage(ref=ref, state=state, seconds=round(seconds, 3))}

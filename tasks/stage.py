@@ -75,13 +75,13 @@ def build(
     make: Callable[[Path, Path], Iterator[Progress]],
     *,
     config: Mapping[str, Any],
-    inputs: Mapping[str, Ref | str],
+    inputs: Mapping[str, Any],
     sources: Iterable[str],
     files: Iterable[str] = (),
 ) -> Stage:
     """Find the artifact of this recipe or make it: `make(out, work)` writes into `out` and keeps checkpoints in `work`.
 
-    `config` holds what the stage is told (settings are dumped), `inputs` what it reads (artifacts, or digests of the
+    `config` holds what the stage is told (settings are dumped), `inputs` what it reads (artifacts, or what identifies the
     user's files), `sources` the modules it runs and `files` the package data it uses.
     """
     start = time.monotonic()

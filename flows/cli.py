@@ -1,0 +1,293 @@
+"""The `gdflow` command. What a command needs is imported when it runs: `--help` is immediate, `generate` needs no torch."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from flows.console import Commands, answer, quiet_stdout, settings
+from gdcore.errors import UserError
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From a folder of text to a deployed text generator.\n\nStart with: gdflow run",
+)
+store_app = typer.Typer(invoke_without_command=True, help="What has been built: list it, check it.")
+app.add_typer(store_app, name="store")
+
+Home = Annotated[Path, Option("--home", envvar="GDFLOW_HOME", help="Folder that holds artifacts/ and runs/.")]
+Json = Annotated[bool, Option("--json", help="Print one JSON object and nothing else on standard output.")]
+Preset = Annotated[str, Option(help="How much of everything; `gdflow list presets` names them.")]
+Corpus = Annotated[list[str], Option(help="File, folder or glob of .txt (one text a line) or .jsonl. Repeatable.")]
+Train = Annotated[list[str], Option(help="Train files, when the split is given. Repeatable.")]
+Valid = Annotated[list[str], Option(help="Valid files, when the split is given. Repeatable.")]
+Test = Annotated[list[str], Option(help="Test files, when the split is given. Repeatable.")]
+TextColumn = Annotated[str | None, Option(help="Key of the text in .jsonl.")]
+PromptColumn = Annotated[str | None, Option(help="Key of what the text answers, in .jsonl.")]
+LabelColumn = Annotated[str | None, Option(help="Key of the class, in .jsonl.")]
+Set = Annotated[list[str], Option("--set", metavar="KEY=VALUE", help="Override a setting: finetune.steps=200. Repeatable.")]
+Seed = Annotated[int, Option(min=0, help="Seed of every random choice.")]
+
+HERE = Path()
+NONE: list[str] = []
+
+
+@app.command(
+    epilog="""Examples:\n
+    gdflow run\n
+    gdflow run --preset tiny --corpus stories.txt --seed 3\n
+    gdflow run --corpus answers.jsonl --text-column answer --prompt-column question\n
+    gdflow run --preset coco --train train.txt --test test.txt --set finetune.steps=100 --json"""
+)
+def run(
+    preset: Preset = "quickstart",
+    corpus: Corpus = NONE,
+    train: Train = NONE,
+    valid: Valid = NONE,
+    test: Test = NONE,
+    text_column: TextColumn = None,
+    prompt_column: PromptColumn = None,
+    label_column: LabelColumn = None,
+    set_: Set = NONE,
+    seed: Seed = 0,
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Run the whole pipeline: text in, a bundle that generates more of it out."""
+    columns = {"text_column": text_column, "prompt_column": prompt_column, "label_column": label_column}
+    files = {"paths": corpus, "train": train, "valid": valid, "test": test}
+    parameters = _parameters(preset, files | columns, set_, seed, home)
+    from flows.server import connected
+
+    with quiet_stdout(), connected(home):
+        from flows.train import train as train_flow
+
+        result = train_flow(**parameters)
+    from flows.results import show_run
+
+    answer(result, json, show_run)
+
+
+@app.command(
+    epilog="""Examples:\n
+    gdflow validate --corpus stories.txt\n
+    gdflow validate --corpus answers.jsonl --text-column answer --json"""
+)
+def validate(
+    preset: Preset = "quickstart",
+    corpus: Corpus = NONE,
+    train: Train = NONE,
+    valid: Valid = NONE,
+    test: Test = NONE,
+    text_column: TextColumn = None,
+    prompt_column: PromptColumn = None,
+    label_column: LabelColumn = None,
+    set_: Set = NONE,
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Read, tokenise and judge a corpus without training on it. Status 2 when a critical rule is broken."""
+    columns = {"text_column": text_column, "prompt_column": prompt_column, "label_column": label_column}
+    files = {"paths": corpus, "train": train, "valid": valid, "test": test}
+    parameters = _parameters(preset, files | columns, set_, 0, home)
+    from flows.server import connected
+
+    with quiet_stdout(), connected(home):
+        from flows.validate import check
+
+        result = check(**parameters)
+    from flows.results import show_validation
+
+    answer(result, json, show_validation)
+    if not result["success"]:
+        raise UserError(result["complaint"])
+
+
+@app.command(
+    epilog="""Examples:\n
+    gdflow evaluate\n
+    gdflow evaluate --run 20260102T030405Z_coco_ab12 --protocol texygen-paper\n
+    gdflow evaluate --samples generated.txt --references test.txt --train train.txt --json"""
+)
+def evaluate(
+    samples: Annotated[Path | None, Option(help="Generated texts, one a line.")] = None,
+    references: Annotated[Path | None, Option(help="Real held-out texts, one a line.")] = None,
+    train: Annotated[Path | None, Option(help="What the generator learnt from, one text a line: for the copy rate.")] = None,
+    run: Annotated[str, Option(help="Judge this run's models again instead of files.")] = "latest",
+    protocol: Annotated[str, Option(help="How to judge; `gdflow list protocols` names them.")] = "gdflow",
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Judge any two text files, or a run's models again, under a named protocol."""
+    from flows.results import show_rows, show_texts
+
+    if samples or references:
+        if not (samples and references):
+            raise UserError("--samples and --references go together: generated texts are judged against real ones.")
+        from gdcore.judging import evaluate_texts, read_texts
+
+        judged = evaluate_texts(
+            read_texts(samples), read_texts(references), read_texts(train) if train else None, protocol
+        )
+        answer(dict(judged), json, show_texts)
+        return
+    from flows.server import connected
+
+    with quiet_stdout(), connected(home):
+        from flows.evaluate import evaluate as evaluate_flow
+
+        result = evaluate_flow(run=run, protocol=protocol, home=home.absolute())
+    answer(result, json, show_rows)
+
+
+@app.command(
+    epilog="""Examples:\n
+    gdflow generate\n
+    gdflow generate --bundle DIR --num 20 --seed 1 --temperature 0.8 --top-p 0.95\n
+    gdflow generate --prompt "What is a tensor?" --json"""
+)
+def generate(
+    bundle: Annotated[Path | None, Option(help="Folder of an exported bundle; by default the latest run's.")] = None,
+    num: Annotated[int, Option(min=1, help="How many texts (a prompt).")] = 5,
+    seed: Annotated[int, Option(min=0, help="The same seed gives the same texts.")] = 0,
+    temperature: Annotated[float, Option(min=0, help="Below 1 plays safe, above 1 dares; 0 takes the likeliest.")] = 1.0,
+    top_k: Annotated[int, Option(min=0, help="Draw among the k likeliest tokens; 0: all.")] = 0,
+    top_p: Annotated[float, Option(min=0, max=1, help="Draw among the likeliest tokens that hold this mass.")] = 1.0,
+    max_tokens: Annotated[int | None, Option(min=1, help="Longest text, in tokens.")] = None,
+    prompt: Annotated[list[str], Option(help="What the text is to answer. Repeatable.")] = NONE,
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Generate texts from an exported bundle."""
+    folder = bundle or home / "runs" / "latest" / "bundle"
+    if not (folder / "manifest.json").exists():
+        what = "is no bundle" if bundle else "is not there yet"
+        raise UserError(f"{folder} {what}. Give an exported bundle with --bundle, or make one with `gdflow run`.")
+    from gdcore.serving.session import Session
+
+    texts = Session(folder).generate(
+        num=num * max(1, len(prompt)),
+        prompts=[text for text in prompt for _ in range(num)] or None,
+        seed=seed,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        max_tokens=max_tokens,
+    )
+    result = {"texts": texts, "bundle": str(folder.resolve()), "seed": seed}
+    answer(result, json, lambda result: typer.echo("\n".join(result["texts"])))
+
+
+@app.command(
+    epilog="""Examples:\n
+    gdflow up\n
+    gdflow up --port 4300 --home /data/gdflow"""
+)
+def up(
+    port: Annotated[int, Option(min=1, max=65535, help="Of the server, when PREFECT_API_URL names none.")] = 4200,
+    limit: Annotated[int, Option(min=1, help="Runs at a time on this machine.")] = 1,
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Start a Prefect server and a worker, deploy everything, say where to look. Ctrl-C stops what it started."""
+    from flows import up as stack
+    from flows.results import show_up
+
+    api = os.environ.get("PREFECT_API_URL") or f"http://127.0.0.1:{port}/api"
+    try:
+        with stack.sigterm_as_interrupt(), stack.up(home.absolute(), api.rstrip("/"), limit) as (state, processes):
+            answer(state, json, show_up)
+            stack.watch(processes, state["logs"])
+    except KeyboardInterrupt:
+        typer.echo("Stopped the server and the worker.", err=True)
+
+
+@app.command(epilog="Example: gdflow runs --json")
+def runs(home: Home = HERE, json: Json = False) -> None:
+    """List the runs of a home, newest first."""
+    from flows.results import show_runs
+    from gdcore import runs as folders
+
+    lines = []
+    for each in folders.every(home):
+        result = each.result or {}
+        lines.append(
+            {
+                "run": each.name,
+                "finished": bool(result),
+                "stages": list(each.refs),
+                "selected": result.get("selected"),
+                "bundle": result.get("bundle"),
+            }
+        )
+    answer({"runs": lines}, json, show_runs)
+
+
+@app.command("list", epilog="Example: gdflow list objectives")
+def list_(kind: Annotated[str, Argument(help="What to name.")], home: Home = HERE, json: Json = False) -> None:
+    """Name the generators, discriminators, objectives, metrics, presets, corpora or protocols there are."""
+    from flows.presets import preset_names
+    from gdcore import plugins
+
+    def protocols() -> list[str]:
+        return sorted(path.stem for path in (plugins.HERE / "protocols").glob("*.yaml"))
+
+    def corpora() -> list[str]:
+        from gdcore.corpora.config import EMBEDDED
+
+        return [name.rstrip("?") for name in EMBEDDED]
+
+    kinds = {name: lambda name=name: plugins.names(name) for name in ("generators", "discriminators", "objectives", "metrics")}
+    kinds |= {"presets": preset_names, "corpora": corpora, "protocols": protocols}
+    if kind not in kinds:
+        raise UserError(f"there is nothing of the kind {kind!r} to list; there are {', '.join(kinds)}")
+    names = kinds[kind]()
+    answer({"kind": kind, "names": names}, json, lambda result: typer.echo("\n".join(result["names"])))
+
+
+@store_app.callback(epilog="Examples: gdflow store · gdflow store verify")
+def store(context: typer.Context, home: Home = HERE, json: Json = False) -> None:
+    """List what the store holds, oldest first."""
+    if context.invoked_subcommand:
+        return
+    from flows.results import show_store
+    from gdcore.artifacts import Store
+
+    held = Store(home / "artifacts")
+    lines = [
+        {"artifact": each.ref.name, "bytes": each.size, "created": each.created, "path": str(held.path(each.ref))}
+        for each in held.all()
+    ]
+    answer({"artifacts": lines, "bytes": sum(line["bytes"] for line in lines)}, json, show_store)
+
+
+@store_app.command()
+def verify(home: Home = HERE, json: Json = False) -> None:
+    """Hash every byte of the store and name what was altered. Status 2 if anything was."""
+    from gdcore.artifacts import Store
+
+    held = Store(home / "artifacts")
+    result = {"checked": len(held.all()), "damaged": held.complaints()}
+    answer(result, json, lambda result: typer.echo(f"{result['checked']} artifacts checked"))
+    if result["damaged"]:
+        names = "; ".join(f"{name}: {complaint}" for name, complaint in result["damaged"].items())
+        raise UserError(f"The store is damaged: {names}. The next run that needs one of these builds it again.")
+
+
+def _parameters(preset: str, corpus: dict[str, Any], assignments: list[str], seed: int, home: Path) -> dict[str, Any]:
+    """The flow's parameters, refused here in words if they are wrong: before Prefect starts anything."""
+    from flows.parameters import overrides
+    from flows.presets import resolve
+    from gdcore.corpora.config import CorpusConfig
+
+    given = {name: value for name, value in corpus.items() if value}
+    other = settings(assignments)
+    resolve(preset, overrides(given, seed, other))
+    corpus_config = CorpusConfig.model_validate(given)
+    return {"preset": preset, "corpus": corpus_config, "seed": seed, "settings": other, "home": home.absolute()}

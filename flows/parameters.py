@@ -1,0 +1,37 @@
+"""What a form or a command line asks for, and how it becomes a configuration. Knows no Prefect."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from flows.presets import preset_names
+from gdcore.protocol import names as protocol_names
+
+if TYPE_CHECKING:
+    Preset = Protocol = str
+else:
+    Preset = Literal[tuple(preset_names())]
+    Protocol = Literal[tuple(protocol_names())]
+
+SOURCES = ("paths", "train", "valid", "test", "docstrings")
+
+
+def overrides(corpus: Mapping[str, Any], seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides of the preset: the corpus' keys that were given, the seed, and any other setting by dotted key."""
+    return {"corpus": chosen_source(corpus), "seed": seed, **settings}
+
+
+def chosen_source(corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """The given keys; when they name a source of text, it stands instead of the preset's, not beside it."""
+    replaced = dict.fromkeys(SOURCES, ()) if any(corpus.get(name) for name in SOURCES) else {}
+    return replaced | dict(corpus)
+
+
+def corpus_name(corpus: Mapping[str, Any]) -> str:
+    """A few words for which text it is."""
+    if files := corpus.get("paths") or corpus.get("train"):
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        return f"{Path(files[0]).name}{more}"
+    if packages := corpus.get("docstrings"):
+        return "docstrings of " + ", ".join(packages)
+    return "embedded corpus"

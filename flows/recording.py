@@ -1,0 +1,96 @@
+"""What surrounds the sentences of a flow: its run folder, its log, its name, its result."""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prefect.runtime import flow_run
+
+from flows.parameters import chosen_source, corpus_name
+from flows.presets import load_preset
+from gdcore import runs
+from gdcore.config import RunConfig
+from gdcore.corpora.config import CorpusConfig
+from gdcore.errors import UserError
+from gdcore.runs import Run
+from tasks.evaluation import judgement
+
+OURS = ("gdcore", "tasks", "flows")
+log = logging.getLogger(__name__)
+
+def run_name() -> str:
+    """Preset, corpus and seed of the flow run that is starting."""
+    told = flow_run.parameters
+    given = CorpusConfig.model_validate(told["corpus"]).model_dump(exclude_defaults=True)
+    corpus = load_preset(told["preset"]).get("corpus", {}) | chosen_source(given)
+    return f"{told['preset']} · {corpus_name(corpus)} · seed {told.get('seed', 0)}"
+
+
+@contextmanager
+def recording(home: Path, preset: str, config: RunConfig) -> Iterator[Run]:
+    """Open a run folder and keep the log in it. Input that was refused before any stage was done leaves no folder."""
+    run = runs.start(home, preset, config.model_dump(mode="json"))
+    run.store.sweep()
+    handler = logging.FileHandler(run.folder / "run.log")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s  %(message)s"))
+    loggers = [logging.getLogger(name) for name in (*OURS, "prefect")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.INFO)
+    refused = False
+    try:
+        log.info("run %s", run.folder)
+        yield run
+    except UserError as error:
+        refused = not run.refs
+        log.error("%s", error)  # noqa: TRY400  (one paragraph for a person; Prefect logs the traceback)
+        raise
+    except BaseException as error:
+        log.error("stopped by %s: %s", type(error).__name__, error)
+        raise
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()
+        if refused:
+            shutil.rmtree(run.folder)
+
+
+def finish(run: Run) -> dict[str, Any]:
+    """Link what a person looks for into the run folder, make the run the latest, and say what came of it."""
+    run.link("bundle", run.path("export") / "bundle")
+    run.link("report.html", run.path("evaluation") / "report.html")
+    run.link("data_docs", run.path("validation") / "data_docs")
+    result = {
+        "run": str(run.folder),
+        "bundle": str(run.path("export") / "bundle"),
+        "report": str(run.folder / "report.html"),
+        "data_docs": str(run.folder / "data_docs" / "index.html"),
+        "stages": stages(run),
+        **judgement(run.path("evaluation")),
+        "counts": counts(run),
+    }
+    run.finish(result)
+    return result
+
+
+def stages(run: Run) -> dict[str, dict[str, Any]]:
+    """Of each stage, whether it was built or reused, and in how many seconds."""
+    return {name: {"state": line.state, "seconds": line.seconds} for name, line in run.refs.items()}
+
+
+def counts(run: Run) -> dict[str, int]:
+    """Texts read, used and quarantined by the corpus and validation together."""
+    corpus, validation = (json.loads((run.path(name) / "summary.json").read_text()) for name in ("corpus", "validation"))
+    total = {
+        "read": corpus["read"],
+        "used": validation["used"],
+        "quarantined": corpus["quarantined"] + validation["quarantined"],
+    }
+    assert total["read"] == total["used"] + total["quarantined"], total
+    return total

@@ -1,0 +1,50 @@
+"""The pipeline: text in; validated, pretrained, adversarially fine-tuned, judged and exported."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import flow
+from pydantic import Field
+
+from flows.parameters import Preset, overrides
+from flows.presets import resolve
+from flows.recording import finish, recording, run_name
+from gdcore.corpora.config import CorpusConfig
+from tasks.corpus import read_corpus
+from tasks.evaluation import evaluate
+from tasks.export import export
+from tasks.finetuning import finetune
+from tasks.pretraining import pretrain
+from tasks.tokens import tokenize
+from tasks.validation import validate
+
+
+@flow(name="train", flow_run_name=run_name, persist_result=False)
+def train(
+    preset: Preset = "quickstart",
+    corpus: CorpusConfig = CorpusConfig(),  # noqa: B008  (frozen)
+    seed: Annotated[int, Field(ge=0)] = 0,
+    settings: dict[str, Any] = {},  # noqa: B006  (Prefect copies it)
+    home: Path = Path(),
+) -> dict[str, Any]:
+    """From text to a bundle that generates more of it.
+
+    What has been built from the same text, settings and code is reused.
+
+    Args:
+        preset: How much of everything: tiny takes seconds, quickstart minutes, default an hour or more.
+        corpus: Your own text; left as it is, the preset's corpus.
+        seed: Of every random choice.
+        settings: Anything else that should differ from the preset, by key: {"finetune.steps": 200}.
+        home: The folder that holds artifacts/ and runs/, seen from where the worker works.
+    """
+    config = resolve(preset, overrides(corpus.model_dump(exclude_defaults=True), seed, settings))
+    with recording(home, preset, config) as run:
+        texts = read_corpus(run, config.corpus)
+        tokens = tokenize(run, config.tokens, texts)
+        validation = validate(run, config, texts, tokens)
+        pretraining = pretrain(run, config, tokens, validation)
+        finetuning = finetune(run, config, tokens, validation, pretraining)
+        evaluation = evaluate(run, config, texts, tokens, validation, pretraining, finetuning)
+        export(run, config, tokens, evaluation, pretraining, finetuning)
+        return finish(run)

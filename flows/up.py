@@ -1,0 +1,215 @@
+"""`gdflow up`: a Prefect server and a worker on this machine, and everything deployed to them.
+
+What runs is Prefect itself, as its own command line starts it; here is only what keeps the pieces together: they start
+in order, a second `up` finds the first, and none outlives the process that started it.
+"""
+
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+import flows
+from gdcore.errors import UserError
+
+DEPLOYMENTS = Path(flows.__file__).with_name("prefect.yaml")
+POOL = "gdflow"
+PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
+START_SECONDS = 90
+STOP_SECONDS = 20
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PR_SET_PDEATHSIG = 1
+
+Processes = dict[str, subprocess.Popen[bytes]]
+
+
+def alive(api: str) -> bool:
+    """Whether a Prefect server answers at this address."""
+    try:
+        return httpx.get(f"{api}/health", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def running(home: Path) -> str | None:
+    """The API address of the `up` that is running for this home, or None."""
+    try:
+        with (_folder(home) / "lock").open("r+") as lock:
+            return None if _locked(lock) else lock.read().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def up(home: Path, api: str, limit: int) -> Iterator[tuple[dict[str, Any], Processes]]:
+    """Start what is not yet running, deploy everything; on the way out stop what was started.
+
+    Yields where to look, and the processes to watch: none when another `up` holds this home already.
+    """
+    folder = _folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = _environment(home, api)
+    answer = {"ui": api.removesuffix("/api"), "api": api, "home": str(home), "logs": str(folder), "pool": POOL}
+    with ExitStack() as stack:
+        lock = stack.enter_context((folder / "lock").open("a+"))
+        if not _locked(lock):
+            api = (folder / "lock").read_text().strip() or api
+            answer |= {"ui": api.removesuffix("/api"), "api": api}
+            deploy(_environment(home, api))
+            yield answer | {"already_running": True}, {}
+            return
+        lock.truncate(0)
+        lock.write(api)
+        lock.flush()
+        processes: Processes = {}
+        if not alive(api):
+            address = urlsplit(api)
+            if address.hostname not in LOOPBACK:
+                raise UserError(
+                    f"PREFECT_API_URL is set to {api}, where no server answers, and that is not this machine. "
+                    "Start the server there, or unset PREFECT_API_URL to have one started here."
+                )
+            command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(address.port or 80)]
+            processes["server"] = stack.enter_context(_process(command, environment, folder / "server.log"))
+            _wait_for_server(api, processes["server"], folder / "server.log")
+        create_pool(environment)
+        deploy(environment)
+        command = [*PREFECT, "worker", "start", "--pool", POOL, "--type", "process", "--limit", str(limit)]
+        command += ["--name", f"gdflow-{socket.gethostname()}"]
+        processes["worker"] = stack.enter_context(_process(command, environment, folder / "worker.log"))
+        yield answer | {"already_running": False}, processes
+
+
+def watch(processes: Processes, logs: str) -> None:
+    """Return when there is nothing to watch; raise UserError as soon as one of them ends."""
+    while processes:
+        for name, process in processes.items():
+            if process.poll() is not None:
+                raise UserError(f"the {name} has ended (status {process.returncode}); see {logs}/{name}.log.")
+        time.sleep(0.3)
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """A service manager's SIGTERM stops things in order, as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def create_pool(environment: dict[str, str]) -> None:
+    """Make sure that the work pool is there; one that is, with a person's changes, stays as it is."""
+    if _prefect(environment, "work-pool", "inspect", POOL).returncode:
+        _checked(_prefect(environment, "work-pool", "create", POOL, "--type", "process"))
+
+
+def deploy(environment: dict[str, str]) -> None:
+    """Create or update every deployment of prefect.yaml."""
+    _checked(_prefect(environment, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)))
+
+
+def _prefect(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PREFECT, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+
+def _checked(done: subprocess.CompletedProcess[str]) -> None:
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(done.args[3:])} failed:\n{done.stdout}{done.stderr}")
+
+
+def _folder(home: Path) -> Path:
+    return home / "runs" / ".up"
+
+
+def _environment(home: Path, api: str) -> dict[str, str]:
+    """For the server, the worker and the runs: where the work lies, and settings that long runs need."""
+    return os.environ | {
+        "PREFECT_API_URL": api,
+        "GDFLOW_HOME": str(home),
+        # Concurrency slots kept in memory are lost with the server, and Prefect then cancels the run that held one.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextmanager
+def _process(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A child in a group of its own (Ctrl-C reaches us alone, who stop things in order), stopped with all its children."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def _die_with_parent() -> None:
+    """In a new child, before its program starts: SIGTERM when the parent is gone, however it went (Linux)."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM to the whole group, SIGKILL to what is left after a while."""
+    for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        if _gone(process, patience):
+            break
+
+
+def _gone(process: subprocess.Popen[bytes], patience: float) -> bool:
+    """Whether every process of the group ends within so many seconds."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        process.poll()
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _wait_for_server(api: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not alive(api):
+        if process.poll() is not None or time.monotonic() > deadline:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            raise UserError(
+                f"the Prefect server did not start at {api}; its log {log} ends with:\n{tail}\n"
+                "If the port is taken, choose another with --port."
+            )
+        time.sleep(0.3)
+
+
+def _locked(file: Any) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,115 @@
+"""Both models and real text under one protocol; then which of the two goes on."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from gdcore.artifacts import Ref
+from gdcore.config import RunConfig
+from gdcore.progress import Progress
+from gdcore.protocol import load as load_protocol
+from gdcore.runs import Run, Stage
+from tasks import show
+from tasks.stage import build, stage
+from tasks.training import choose_device
+
+
+@stage("evaluation", "evaluation")
+def evaluate(
+    run: Run, config: RunConfig, corpus: Ref, tokens: Ref, validation: Ref, pretraining: Ref, finetuning: Ref
+) -> Stage:
+    """Sample from the pretrained and the finetuned model, hold both and real text to the protocol, select one."""
+    inputs = {
+        "corpus": corpus,
+        "tokens": tokens,
+        "validation": validation,
+        "pretraining": pretraining,
+        "finetuning": finetuning,
+    }
+
+    def make(out: Path, work: Path) -> Iterator[Progress]:
+        from gdcore.evaluation import evaluate_models
+
+        paths = {name: run.store.path(ref) for name, ref in inputs.items()}
+        device = str(choose_device(config.device))
+        return evaluate_models(config.evaluation, **paths, out=out, seed=config.seed, device=device)
+
+    metrics = load_protocol(config.evaluation.protocol).metrics
+
+    done = build(
+        run,
+        "evaluation",
+        make,
+        config=config.model_dump(mode="json", include={"evaluation", "seed"}),
+        inputs=inputs,
+        sources=[
+            "gdcore.evaluation",
+            f"gdcore.generators.{config.generator.name}",
+            *(f"gdcore.metrics.{name}" for name in metrics),
+        ],
+        files=[f"gdcore/protocols/{config.evaluation.protocol}.yaml"],
+    )
+    show_evaluation(run, done.ref)
+    return done
+
+
+@task(name="judge files", task_run_name="judge files", tags={"gdflow", "evaluation"}, cache_policy=NO_CACHE, persist_result=False)
+def judge_files(samples: Path, references: Path, train: Path | None, protocol: str) -> dict[str, Any]:
+    """Hold one text file to another under a protocol; nothing is stored."""
+    from gdcore.judging import evaluate_texts, read_texts
+
+    known = read_texts(train) if train else None
+    judged = evaluate_texts(read_texts(samples), read_texts(references), known, protocol)
+    figures = {name: _figure(dict(figure)) for name, figure in judged["metrics"].items()}
+    show.markdown("metrics", show.pairs(figures), f"{samples.name} under the protocol {protocol}")
+    return dict(judged)
+
+
+def judgement(evaluation: Path) -> dict[str, Any]:
+    """What an evaluation says, for a command to pass on: every row, and the figures of the model that was selected."""
+    judged = json.loads((evaluation / "evaluation.json").read_text())
+    selection = judged["selection"]
+    chosen = next(row for row in judged["rows"] if row["model"] == selection["selected"])
+    return {
+        "selected": selection["selected"],
+        "reason": selection["reason"],
+        "protocol": judged["protocol"],
+        "counts": chosen["counts"],
+        "metrics": chosen["metrics"],
+        "rows": judged["rows"],
+        "samples": judged["samples"],
+    }
+
+
+def show_evaluation(run: Run, evaluation: Ref) -> None:
+    """The table, the texts and the curves."""
+    folder = run.store.path(evaluation)
+    judged = json.loads((folder / "evaluation.json").read_text())
+    selection = judged["selection"]
+    columns = list(dict.fromkeys(name for row in judged["rows"] for name in row["metrics"]))
+    rows = [
+        [row["model"], _decoding(row["decoding"]), *(_figure(row["metrics"].get(name)) for name in columns)]
+        for row in judged["rows"]
+    ]
+    verdict = f"**Selected: {selection['selected']}.** {show.plain(selection['reason'])}"
+    text = f"{show.table(['model', 'decoding', *columns], rows)}\n\n{verdict}"
+    show.markdown("metrics", text, f"Judged under the protocol {judged['protocol']}")
+    samples = "\n\n".join(f"### {name}\n\n{show.quoted(texts)}" for name, texts in judged["samples"].items())
+    show.markdown("samples", samples, "Five texts of each")
+    show.markdown("curves", show.picture(folder / "curves.svg", "training curves"), "Losses and guard readings")
+
+
+def _decoding(decoding: dict[str, Any] | None) -> str:
+    return ", ".join(f"{name} {value}" for name, value in decoding.items()) if decoding else "–"
+
+
+def _figure(figure: dict[str, Any] | None) -> str:
+    """A value with its interval."""
+    if figure is None:
+        return "–"
+    interval = f" ({figure['low']:.3f} – {figure['high']:.3f})" if figure.get("low") is not None else ""
+    return f"{figure['value']:.3f}{interval}"

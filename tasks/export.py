@@ -1,0 +1,49 @@
+"""The selected generator, and the discriminator, as a bundle that needs no torch."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from gdcore.artifacts import Ref
+from gdcore.config import RunConfig
+from gdcore.progress import Progress
+from gdcore.runs import Run, Stage
+from tasks import show
+from tasks.stage import build, stage
+
+
+@stage("export", "export")
+def export(run: Run, config: RunConfig, tokens: Ref, evaluation: Ref, pretraining: Ref, finetuning: Ref) -> Stage:
+    """Write the model that evaluation selected to ONNX, and check that it computes what torch computes."""
+    judged = json.loads((run.store.path(evaluation) / "evaluation.json").read_text())
+    selection = judged["selection"]
+    selected = {"pretrained": pretraining, "finetuned": finetuning}[selection["selected"]]
+    about = {"selected": selection["selected"], "reason": selection["reason"], "protocol": judged["protocol"]}
+
+    def make(out: Path, work: Path) -> Iterator[Progress]:
+        from gdcore.export.bundle import export_bundle
+
+        path = run.store.path
+        return export_bundle(config.export, path(selected), path(finetuning), path(tokens), out, about)
+
+    plugins = {"discriminators": config.discriminator, "generators": config.generator}
+    done = build(
+        run,
+        "export",
+        make,
+        config=config.model_dump(mode="json", include={"export"}) | {"about": about},
+        inputs={"tokens": tokens, "selected": selected, "finetuning": finetuning},
+        sources=["gdcore.export.bundle", *(f"gdcore.{kind}.{part.name}" for kind, part in plugins.items())],
+    )
+    show_bundle(run, done.ref)
+    return done
+
+
+def show_bundle(run: Run, exported: Ref) -> None:
+    """Where the bundle and the report lie, and how to generate."""
+    bundle = run.store.path(exported) / "bundle"
+    report = run.store.path(run.refs["evaluation"].ref) / "report.html"
+    command = f"    gdflow generate --bundle {bundle} --num 5 --seed 1"
+    files = show.table(["file", "bytes"], [(path.name, path.stat().st_size) for path in sorted(bundle.iterdir())])
+    lines = [f"Report: {show.plain(report)}", f"Bundle: {show.plain(bundle)}", command, files]
+    show.markdown("bundle", "\n\n".join(lines), "Where the results lie")

@@ -1,0 +1,42 @@
+"""The generator learns the language by maximum likelihood."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gdcore.artifacts import Ref
+from gdcore.config import RunConfig
+from gdcore.progress import Progress
+from gdcore.runs import Run, Stage
+from tasks.stage import build, stage
+from tasks.training import choose_device, show_training
+
+
+@stage("pretraining", "training")
+def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref) -> Stage:
+    """Maximum likelihood over real tokens, until held-out text stops getting likelier; the best weights are kept."""
+
+    def make(out: Path, work: Path) -> Iterator[Progress]:
+        from gdcore.phases import run_pretraining
+
+        return run_pretraining(
+            config.generator,
+            config.pretrain,
+            context=config.context,
+            seed=config.seed,
+            device=choose_device(config.device),
+            tokens=run.store.path(tokens),
+            validation=run.store.path(validation),
+            out=out,
+            work=work,
+        )
+
+    done = build(
+        run,
+        "pretraining",
+        make,
+        config=config.model_dump(mode="json", include={"generator", "pretrain", "context", "seed"}),
+        inputs={"tokens": tokens, "validation": validation},
+        sources=["gdcore.phases", f"gdcore.generators.{config.generator.name}"],
+    )
+    show_training(run, "pretraining", done.ref)
+    return done

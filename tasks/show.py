@@ -1,0 +1,54 @@
+"""What a person sees in Prefect's UI without opening a log: markdown artifacts, made so that they render offline.
+
+A server that does not answer must not fail the stage that had something to show.
+"""
+
+import base64
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prefect.artifacts import create_markdown_artifact
+
+log = logging.getLogger(__name__)
+MAX_CHARACTERS = 500_000
+MARKS = frozenset("\\`*_[]<>|#~$&")
+
+
+def markdown(key: str, text: str, description: str) -> None:
+    """Publish a markdown artifact; `key` is made of [a-z0-9-]."""
+    try:
+        create_markdown_artifact(text[:MAX_CHARACTERS], key=key, description=description)
+    except httpx.HTTPError as error:
+        log.warning("Prefect did not take the artifact %s: %s", key, error)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A markdown table; whatever a cell holds stays in its cell."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def pairs(values: Mapping[str, Any]) -> str:
+    return table(["", ""], [(key.replace("_", " "), value) for key, value in values.items()])
+
+
+def picture(path: Path, alt: str) -> str:
+    """An SVG file as a picture inside the markdown."""
+    return f"![{alt}](data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()})"
+
+
+def quoted(texts: Iterable[str]) -> str:
+    """Texts as a list, shown as they are: nothing in them is taken for markdown or HTML."""
+    return "\n".join(f"- {plain(text)}" for text in texts)
+
+
+def plain(value: object) -> str:
+    """Any text as itself: nothing in it is taken for markdown or HTML, and it stays on its line."""
+    return " ".join("".join(f"&#{ord(sign)};" if sign in MARKS else sign for sign in str(value)).split())
+
+
+def _cell(value: Any) -> str:
+    return plain(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value)

@@ -1,0 +1,42 @@
+"""What the two training stages share: where they compute, and what they show."""
+
+import json
+from typing import TYPE_CHECKING
+
+from gdcore.artifacts import Ref
+from gdcore.errors import UserError
+from gdcore.runs import Run
+from tasks import show
+
+if TYPE_CHECKING:
+    import torch
+
+
+def choose_device(name: str) -> "torch.device":
+    """`cpu`, `cuda`, or for `auto` the GPU where there is one. Raises UserError for a GPU that is not there."""
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "device is set to cuda, but torch finds no usable GPU here. Leave device at auto, or install a torch built "
+            "for this machine's GPU and its driver."
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def show_training(run: Run, stage: str, ref: Ref) -> None:
+    """The stage's log goes into the run's, its outcome and latest figures into Prefect."""
+    folder = run.store.path(ref)
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    run.log_metrics(stage, lines)
+    summary = json.loads((folder / "summary.json").read_text())
+    outcome = {name: value for name, value in summary.items() if not isinstance(value, dict)}
+    latest = {name: f"{value:.4g}" for line in lines for name, value in json.loads(line).items() if _is_figure(value)}
+    text = f"{show.pairs(outcome)}\n\n### Latest figures and guard readings\n\n{show.pairs(latest)}"
+    show.markdown(stage, text, f"How {stage} went")
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
