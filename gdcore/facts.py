@@ -1,0 +1,275 @@
+"""What is measured of a corpus before anything is trained on it: facts, not verdicts.
+
+One row per text (`text_facts`, `token_facts`, `twins`, put together by `facts`), then one row per split
+(`split_facts`). The rules that judge them stand in `tasks/expectations`; their thresholds in `ValidationConfig`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gdcore.settings import Settings
+from gdcore.shards import Ids, Shards
+from gdcore.tokenizer import UNK
+from gdcore.tokens import SPLITS
+
+BATCH_ROWS = 1 << 16
+SAMPLE_ROWS = 20_000  # texts that tell a corpus' writing
+MAIN_SHARE = 0.05  # a script with this share of the letters belongs to the corpus
+
+# What writing consists of: letters, their marks, and emoji, which people write instead of words.
+ALPHABET = r"[\p{L}\p{M}\p{Extended_Pictographic}\x{1F1E6}-\x{1F1FF}\x{1F3FB}-\x{1F3FF}\x{200D}]"
+SCRIPTS = {
+    "Latin": r"\p{Latin}",
+    "Greek": r"\p{Greek}",
+    "Cyrillic": r"\p{Cyrillic}",
+    "Armenian": r"\p{Armenian}",
+    "Georgian": r"\p{Georgian}",
+    "Hebrew": r"\p{Hebrew}",
+    "Arabic": r"\p{Arabic}",
+    "Ethiopic": r"\p{Ethiopic}",
+    "Devanagari": r"\p{Devanagari}",
+    "Bengali": r"\p{Bengali}",
+    "Gurmukhi": r"\p{Gurmukhi}",
+    "Gujarati": r"\p{Gujarati}",
+    "Tamil": r"\p{Tamil}",
+    "Telugu": r"\p{Telugu}",
+    "Kannada": r"\p{Kannada}",
+    "Malayalam": r"\p{Malayalam}",
+    "Sinhala": r"\p{Sinhala}",
+    "Thai": r"\p{Thai}",
+    "Lao": r"\p{Lao}",
+    "Khmer": r"\p{Khmer}",
+    "Burmese": r"\p{Myanmar}",
+    "Tibetan": r"\p{Tibetan}",
+    "East Asian": r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}ー",
+}
+
+
+class ValidationConfig(Settings):
+    """What a corpus must be like. A text that breaks a rule is quarantined; a rule that too many texts break fails.
+
+    A failed warning is shown; a failed critical rule ends the run.
+    """
+
+    mostly: float = Field(0.9, ge=0, le=1)
+    """Share of the texts that must satisfy a rule about single texts, or the rule fails."""
+    min_characters: int = Field(1, ge=1)
+    """A shorter text breaks `too_short`."""
+    max_characters: int = Field(10_000, ge=1)
+    """A longer text breaks `too_long`."""
+    min_alphabet_share: float = Field(0.3, ge=0, le=1)
+    """Letters, their marks and emoji among the characters that are no space; a text of fewer breaks `not_text`
+    (critical: the wrong file, or the wrong column)."""
+    max_digit_share: float = Field(0.5, ge=0, le=1)
+    """Digits among the characters that are no space; a text of more breaks `mostly_digits`."""
+    min_script_share: float = Field(0.5, ge=0, le=1)
+    """Letters of the corpus' own scripts (each has at least 5 % of its letters) among a text's letters; a text of fewer
+    breaks `foreign_script`."""
+    repetition_from: int = Field(8, ge=3)
+    """Texts of fewer tokens are not judged for repetition."""
+    max_top_share: float = Field(0.5, ge=0, le=1)
+    """Share of a text's most frequent token; a text of more breaks `one_word_over_and_over`."""
+    max_repeated_share: float = Field(0.5, ge=0, le=1)
+    """Share of a text's token trigrams that occurred in it before; a text of more breaks `repeats_itself`."""
+    keep_near_duplicates: bool = False
+    """Keep texts that differ from an earlier one of their split only in case, spacing and punctuation; otherwise they
+    break `near_duplicate`. (Exact repetitions are the corpus stage's business.)"""
+    max_leak_share: float = Field(0.05, ge=0, le=1)
+    """Share of train or valid whose text stands, but for case, spacing and punctuation, in a later split. Such texts
+    are always taken out of the earlier one (`leaked`); more of them than this fails `leakage` (critical)."""
+    max_unk_share: float = Field(0.5, ge=0, le=1)
+    """Unknown tokens in a text; a text of more breaks `mostly_unknown`."""
+    max_unk_rate: float = Field(0.1, ge=0, le=1)
+    """Unknown tokens in a split; more fails `many_unknown`."""
+    min_coverage: float = Field(0.6, ge=0, le=1)
+    """Share of a split's tokens that the train split knows; less fails `vocabulary_coverage` (critical)."""
+    min_fitting: float = Field(0.9, ge=0, le=1)
+    """Share of the texts that must fit into the context, or `too_many_tokens` fails (critical). Those that do not fit
+    are quarantined, never cut."""
+    min_median_tokens: int = Field(3, ge=1)
+    """Median number of tokens of a text, BOS and EOS included; shorter texts fail `short_texts`."""
+    min_kept_share: float = Field(0.5, ge=0, le=1)
+    """Share of each split that must be left after quarantine, or `kept_share` fails (critical)."""
+    min_held_out: int = Field(100, ge=0)
+    """Texts that valid and test should have, for figures that mean something; fewer fail `small_held_out`."""
+    max_label_distance: float = Field(0.5, ge=0, le=1)
+    """Total variation between a split's labels and the train split's; more fails `label_drift`."""
+    max_label_share: float = Field(0.9, ge=0, le=1)
+    """Share of the train split's most frequent label, where there are several; more fails `label_balance`."""
+
+
+def main_scripts(train: pl.LazyFrame) -> list[str]:
+    """The scripts a corpus is written in, most used first, from a sample evenly spread over its train split."""
+    step = max(1, train.select(pl.len()).collect().item() // SAMPLE_ROWS)
+    text = pl.col("text").str
+    counts = (
+        train.gather_every(step)
+        .select(text.count_matches(f"[{pattern}]").sum().alias(name) for name, pattern in SCRIPTS.items())
+        .collect()
+        .row(0, named=True)
+    )
+    total = sum(counts.values())
+    return sorted((name for name, n in counts.items() if n and n >= MAIN_SHARE * total), key=lambda name: -counts[name])
+
+
+def text_facts(texts: pl.LazyFrame, scripts: list[str]) -> pl.LazyFrame:
+    """Per text: num_chars, alphabet_share, digit_share, script_share, and hashes of the text as it is and of its gist.
+
+    Columns read: text, prompt. A share of nothing is null (no letters: no script).
+    """
+    text = pl.col("text").str
+    own = "".join(SCRIPTS[name] for name in scripts)
+    visible = text.count_matches(r"\S")
+    letters = text.count_matches(r"\p{L}")
+    written = pl.concat_str(pl.col("prompt").fill_null(""), pl.lit("\n"), pl.col("text"))
+    # Without letters or digits there is nothing but punctuation and symbols to tell texts by.
+    gist = written.str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}\p{Extended_Pictographic}\n]+", " ")
+    gist = (
+        pl.when(gist.str.contains(r"\n.*\S"))
+        .then(gist.str.replace_all(r" ?\n ?", "\n").str.strip_chars())
+        .otherwise(written)
+    )
+    return texts.with_columns(
+        num_chars=text.len_chars(),
+        alphabet_share=text.count_matches(ALPHABET) / visible,
+        digit_share=text.count_matches(r"\p{N}") / visible,
+        script_share=text.count_matches(f"[{own}]") / pl.when(letters > 0).then(letters)
+        if own
+        else pl.lit(None, pl.Float64),
+        written=written.hash(),
+        gist=gist.hash(),
+    ).with_columns(pl.col("alphabet_share", "digit_share").fill_nan(None), pl.col("script_share").clip(0, 1))
+
+
+def token_facts(shards: Shards, repetition_from: int) -> pl.DataFrame:
+    """Per text: num_tokens as laid out (BOS, EOS and SEP included), num_known, unk_share, top_share, repeated_share.
+
+    The last two are of the text without its prompt, and null for fewer than `repetition_from` tokens.
+    """
+    parts = [
+        _token_facts(*shards.rows(np.arange(start, min(start + BATCH_ROWS, len(shards)))), repetition_from)
+        for start in range(0, max(len(shards), 1), BATCH_ROWS)
+    ]
+    return pl.concat(parts)
+
+
+def _token_facts(flat: Ids, offsets: Ids, prompts_N: Ids, repetition_from: int) -> pl.DataFrame:
+    lengths_N = np.diff(offsets)
+    row = np.repeat(np.arange(len(lengths_N)), lengths_N)
+    unknown_N = np.bincount(row[flat == UNK], minlength=len(lengths_N))
+    in_text = np.arange(len(flat)) - offsets[row] >= prompts_N[row]
+    judged = in_text & (lengths_N - prompts_N >= repetition_from)[row]
+    tokens = pl.DataFrame({"row": row[judged], "token": flat[judged]})
+    same_row = pl.col("row") == pl.col("row").shift(-2)
+    # Ids are below 2²⁰, so three fit into 64 bits.
+    trigram = (pl.col("token") * 2**40) + pl.col("token").shift(-1) * 2**20 + pl.col("token").shift(-2)
+    top = tokens.group_by("row", "token").len().group_by("row").agg(top=pl.col("len").max(), all=pl.col("len").sum())
+    trigrams = tokens.select("row", trigram=pl.when(same_row).then(trigram)).drop_nulls()
+    repeated = trigrams.group_by("row").agg(distinct=pl.col("trigram").n_unique(), trigrams=pl.len())
+    return (
+        pl.DataFrame(
+            {
+                "num_tokens": lengths_N + 2 + (prompts_N > 0),
+                "num_unknown": unknown_N,
+                "unk_share": unknown_N / np.maximum(lengths_N, 1),
+            }
+        )
+        .with_row_index("row")
+        .with_columns(pl.col("row").cast(pl.Int64))
+        .join(top, on="row", how="left", maintain_order="left")
+        .join(repeated, on="row", how="left", maintain_order="left")
+        .select(
+            "num_tokens",
+            "num_unknown",
+            "unk_share",
+            top_share=pl.col("top") / pl.col("all"),
+            repeated_share=1 - pl.col("distinct") / pl.col("trigrams"),
+        )
+    )
+
+
+def facts(config: ValidationConfig, corpus: Path, tokens: Path, split: str, scripts: list[str]) -> pl.DataFrame:
+    """The facts of a split's texts, in row order, without the texts: split, row, source, line, label and the figures."""
+    texts = pl.scan_parquet(corpus / f"{split}.parquet").with_row_index("row")
+    where = ("split", "row", "source", "line", "label")
+    split_texts = texts.with_columns(split=pl.lit(split), row=pl.col("row").cast(pl.Int64))
+    of_texts = text_facts(split_texts, scripts).select(*where, pl.exclude(*where, "text", "prompt"))
+    frame = of_texts.collect(engine="streaming").sort("row")
+    of_tokens = token_facts(Shards.open(tokens, split), config.repetition_from)
+    assert frame.height == of_tokens.height, (
+        f"{split}: {frame.height} texts in {corpus}, {of_tokens.height} in {tokens}"
+    )
+    return pl.concat([frame, of_tokens], how="horizontal")
+
+
+def twins(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add `near_duplicate` (an earlier text of the split has this gist, in other words) and `leaked` to all the facts.
+
+    A text leaks when its gist stands in a later split too, in the order train, valid, test: it is the earlier split
+    that gives it up, so that a benchmark's test set stays as it is.
+    """
+    gists = {split: frame.filter(pl.col("split") == split)["gist"].unique().implode() for split in SPLITS}
+    leaked = pl.lit(False)
+    for i, split in enumerate(SPLITS):
+        for later in SPLITS[i + 1 :]:
+            leaked = leaked | ((pl.col("split") == split) & pl.col("gist").is_in(gists[later]))
+    first = pl.col("written").first().over("split", "gist")
+    return frame.with_columns(near_duplicate=pl.col("written") != first, leaked=leaked).drop("written", "gist")
+
+
+def split_facts(frame: pl.DataFrame, tokens: Path) -> pl.DataFrame:
+    """One row per split, from all the facts and a column `kept`: how many texts are left, and what they are like."""
+    counts = {split: count_ids(tokens, split, kept_rows(frame, split)) for split in SPLITS}
+    labels = {split: label_shares(frame, split) for split in SPLITS}
+    known_V = counts["train"] > 0
+    known_V[UNK] = False
+    rows = [
+        {
+            "split": split,
+            "num_texts": (left := texts.filter("kept")).height,
+            "train_texts": left.height if split == "train" else None,
+            "held_out_texts": left.height if split != "train" else None,
+            "kept_share": left.height / max(texts.height, 1),
+            "leak_share": sum(texts["leaked"]) / max(texts.height, 1),
+            "unk_rate": int(counts[split][UNK]) / max(int(counts[split].sum()), 1),
+            "coverage": int(counts[split][known_V].sum()) / max(int(counts[split].sum()), 1),
+            "label_distance": label_distance(labels["train"], labels[split]),
+            "top_label_share": max(labels[split].values()) if split == "train" and len(labels[split]) > 1 else None,
+        }
+        for split in SPLITS
+        for texts in [frame.filter(pl.col("split") == split)]
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def kept_rows(frame: pl.DataFrame, split: str) -> NDArray[np.int64]:
+    """The row numbers of a split that go on."""
+    return frame.filter("kept", pl.col("split") == split)["row"].to_numpy()
+
+
+def count_ids(tokens: Path, split: str, kept: NDArray[np.int64]) -> Ids:
+    """How often each id occurs in the kept texts of a split."""
+    shards = Shards.open(tokens, split, kept)
+    counts_V = np.zeros(1 << 20, np.int64)
+    for start in range(0, len(shards), BATCH_ROWS):
+        flat, _, _ = shards.rows(np.arange(start, min(start + BATCH_ROWS, len(shards))))
+        counts_V += np.bincount(flat, minlength=len(counts_V))
+    return counts_V
+
+
+def label_shares(frame: pl.DataFrame, split: str) -> dict[str, float]:
+    """The share of each label among the kept texts of a split; nothing when there are no labels."""
+    counts = frame.filter("kept", pl.col("split") == split, pl.col("label").is_not_null()).group_by("label").len()
+    total = counts["len"].sum()
+    return {label: count / total for label, count in counts.sort("label").iter_rows()}
+
+
+def label_distance(a: dict[str, float], b: dict[str, float]) -> float | None:
+    """Total variation between two distributions over labels: 0 when equal, 1 when no label is shared."""
+    if not a or not b:
+        return None
+    return sum(abs(a.get(label, 0) - b.get(label, 0)) for label in sorted({*a, *b})) / 2
