@@ -3,7 +3,6 @@
 Shapes: B texts, V vocabulary.
 """
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,24 +15,20 @@ class Step:
     """Lays a generator's `step` into graphs."""
 
     def __init__(self, generator: Generator, opset: int) -> None:
-        self.generator, self.opset = generator, opset
         self.vocab_size, self.context = generator.vocab_size, generator.context
+        self._empty = [tensor.numpy() for tensor in generator.initial_state(1)]
+        self.state_ranks = [empty.ndim for empty in self._empty]
+        state = [(tensor, {1: "batch"}) for tensor in generator.initial_state(2)]
+        self._model = trace(_Flat(generator), [(torch.zeros(2, dtype=torch.long), {0: "batch"}), *state], opset)
 
     def initial_state(self, g: Graph, batch_1: str) -> list[Typed]:
         """The state of B texts of which nothing has been read; `batch_1` holds B."""
-        state = []
-        for tensor in self.generator.initial_state(1):
-            shape = g.Concat([tensor.shape[0]], batch_1, list(tensor.shape[2:]), axis=0)
-            state.append((g.Expand(tensor.numpy(), shape), FLOAT))
-        return state
+        shapes = [g.Concat([empty.shape[0]], batch_1, list(empty.shape[2:]), axis=0) for empty in self._empty]
+        return [(g.Expand(empty, shape), FLOAT) for empty, shape in zip(self._empty, shapes, strict=True)]
 
     def __call__(self, g: Graph, token_B: str, *state: str) -> tuple[str, list[str]]:
         """Read one token a text: logits (B, V) of the next, and the state after it."""
-        example = self.generator.initial_state(2)
-        axes = [{0: "batch"}, *({1: "batch"} for _ in example)]
-        tokens = torch.zeros(2, dtype=torch.long)
-        examples = list(zip((tokens, *example), axes, strict=True))
-        logits_BV, *after = trace(g, _Flat(self.generator), [token_B, *state], examples, self.opset)
+        logits_BV, *after = g.inline(self._model, [token_B, *state])
         return logits_BV, after
 
 

@@ -1,4 +1,7 @@
-"""A torch module laid into an ONNX graph: the same bytes each time, nothing in it about the machine it was made on."""
+"""A torch module as ONNX.
+
+What torch's exporter says about the machine (paths, stack traces) goes when `Graph.inline` copies what it made.
+"""
 
 import logging
 import warnings
@@ -6,21 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
-from onnx import inliner
+from onnx import ModelProto, inliner
 from torch import Tensor, nn
-
-from gdcore.export.builder import Graph
 
 Axes = Mapping[int, str]
 """The axes of a tensor that vary, and their names."""
 
 
-def trace(
-    g: Graph, module: nn.Module, inputs: Sequence[str], examples: Sequence[tuple[Tensor, Axes]], opset: int
-) -> list[str]:
-    """Lay `module(*inputs)` into the graph, in evaluation mode; returns its outputs.
+def trace(module: nn.Module, examples: Sequence[tuple[Tensor, Axes]], opset: int) -> ModelProto:
+    """`module(*examples)` in evaluation mode, as a model to be laid into a graph by `Graph.inline`.
 
-    Each input needs an example, longer than 1 along the axes that vary: torch takes a 1 for fixed.
+    An example must be longer than 1 along the axes that vary: torch takes a 1 for fixed.
     """
     dimensions = {name: torch.export.Dim(name) for _, axes in examples for name in axes.values()}
     # The arguments of a `forward(*inputs)` count as one tuple.
@@ -36,7 +35,7 @@ def trace(
             verbose=False,
         )
     assert program is not None
-    return g.inline(inliner.inline_local_functions(program.model_proto), inputs)
+    return inliner.inline_local_functions(program.model_proto)
 
 
 class _Variadic(nn.Module):

@@ -1,0 +1,128 @@
+"""A trained model as a bundle: the folder that generates, scores and judges without torch.
+
+```
+generate.onnx  model.onnx  discriminator.onnx   whole generation, scoring, judging
+tokenizer.json  tokenizer_config.json           text ↔ ids
+parity.json                                     how closely the graphs agree with torch
+manifest.json                                   what all this is; digests of every file
+```
+The same checkpoint gives the same bytes.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+from pydantic import Field
+
+from gdcore.checkpoint import load_discriminator, load_generator
+from gdcore.export import parity
+from gdcore.export.discriminators import discriminator_model
+from gdcore.export.generation import generation_model
+from gdcore.export.scoring import scoring_model
+from gdcore.export.step import Step
+from gdcore.progress import Progress
+from gdcore.serving.manifest import write_manifest
+from gdcore.settings import Settings
+from gdcore.shards import Shards
+from gdcore.tokenizer import SPECIALS
+
+
+class ExportConfig(Settings):
+    """What the bundle holds."""
+
+    opset: int = Field(20, ge=20, le=23)
+    """Version of the ONNX operators; older runtimes read older ones."""
+    parity_texts: int = Field(1000, ge=1)
+    """Held-out texts on which the graphs are compared with torch, and prefixes of which they both write on from."""
+    license: str = ""
+    """Under which licence the bundle may be used, as an SPDX expression; recorded in its manifest."""
+
+
+def export_bundle(
+    config: ExportConfig,
+    checkpoint: Path,
+    discriminator_checkpoint: Path | None,
+    tokens: Path,
+    out: Path,
+    about: Mapping[str, Any],
+) -> Iterator[Progress]:
+    """Write `out/bundle` from trained weights and the tokens they were trained on.
+
+    `about` (training recipe, data digests, evaluation summary) goes into the manifest as it is. Raises ParityError when
+    a graph does not compute what torch computes; the bundle then has no manifest, and nothing opens it.
+    """
+    bundle = out / "bundle"
+    bundle.mkdir(parents=True, exist_ok=True)
+    generator = load_generator(checkpoint)
+    discriminator = load_discriminator(discriminator_checkpoint) if discriminator_checkpoint else None
+
+    yield Progress(0, None, "tracing the generator")
+    step = Step(generator, config.opset)
+    graphs = {"generate.onnx": generation_model(step, config.opset), "model.onnx": scoring_model(step, config.opset)}
+    if discriminator:
+        yield Progress(0, None, "tracing the discriminator")
+        graphs["discriminator.onnx"] = discriminator_model(discriminator, config.opset)
+    for name, model in graphs.items():
+        (bundle / name).write_bytes(model.SerializeToString(deterministic=True))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(tokens / name, bundle / name)
+
+    shards = _texts(tokens)
+    figures = yield from parity.measure(bundle, generator, discriminator, shards, config.parity_texts)
+    figures.check()
+    (bundle / "parity.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", "utf-8")
+    write_manifest(
+        bundle,
+        {
+            "gdflow": _version("gdflow"),
+            "made_with": {name: _version(name) for name in ("torch", "onnx", "onnxscript", "onnxruntime")},
+            "license": config.license,
+            "generator": generator.config.model_dump(mode="json"),
+            "discriminator": discriminator.config.model_dump(mode="json") if discriminator else None,
+            "vocab_size": generator.vocab_size,
+            "context": generator.context,
+            "special_tokens": {name.strip("<>"): i for i, name in enumerate(SPECIALS)},
+            "prompted": bool(np.any(shards.prompt_lengths_N)),
+            "graphs": {name: _describe(model) for name, model in graphs.items()},
+            "about": dict(about),
+        },
+    )
+    yield Progress(figures.texts, figures.texts, f"logits within {figures.logits.largest:.1e} of torch")
+
+
+def _texts(tokens: Path) -> Shards:
+    """Held-out texts; the training texts of a corpus too small to hold any out."""
+    return next(shards for split in ("test", "valid", "train") if len(shards := Shards.open(tokens, split)))
+
+
+def _describe(model: ModelProto) -> dict[str, Any]:
+    """A graph's opset, and the name, type and shape of what goes in and comes out."""
+    return {
+        "opset": model.opset_import[0].version,
+        "inputs": [_signature(value) for value in model.graph.input],
+        "outputs": [_signature(value) for value in model.graph.output],
+    }
+
+
+def _signature(value: onnx.ValueInfoProto) -> dict[str, Any]:
+    tensor = value.type.tensor_type
+    return {
+        "name": value.name,
+        "dtype": onnx.TensorProto.DataType.Name(tensor.elem_type).lower(),
+        "shape": [dimension.dim_param or dimension.dim_value for dimension in tensor.shape.dim],
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"

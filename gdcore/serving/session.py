@@ -1,0 +1,172 @@
+"""A bundle in use: generate, score and judge texts with numpy, onnxruntime and tokenizers alone.
+
+>>> session = Session("runs/latest/bundle")
+>>> session.generate(num=3, seed=1, temperature=0.8)
+
+Shapes: B texts of a batch, T tokens, N new tokens.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from gdcore.errors import UserError
+from gdcore.serving.manifest import read_manifest
+from gdcore.serving.runtime import Array, Graph
+from gdcore.tokenizer import BOS, EOS, PAD, SEP, Tokenizer
+from gdcore.uniforms import row_seeds
+
+BATCH_SIZE = 128
+
+
+class Session:
+    """An open bundle; safe to use from several threads at once."""
+
+    def __init__(self, bundle: Path | str, threads: int = 1) -> None:
+        """Open a bundle. Raises UserError if a file is missing or altered, or onnxruntime is not installed."""
+        self.bundle = Path(bundle)
+        self.manifest: dict[str, Any] = read_manifest(self.bundle)
+        self.tokenizer = Tokenizer.load(self.bundle)
+        self.context: int = self.manifest["context"]
+        self.prompted: bool = self.manifest["prompted"]
+        """Whether the model answers prompts; one that does not continues them."""
+        self._threads = _whole("threads", threads, 1)
+        self._graphs: dict[str, Graph] = {}
+        self._lock = Lock()
+
+    def generate(
+        self,
+        num: int | None = None,
+        prompts: Sequence[str] | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        max_tokens: int | None = None,
+    ) -> list[str]:
+        """`num` texts (default: one, or one for each prompt); text i answers prompt `i % len(prompts)`.
+
+        Text i depends on the bundle, its prompt, `seed`, i and the decoding alone. A model that was trained without
+        prompts takes them for the beginnings of texts, and the texts returned begin so. Raises ValueError for
+        arguments out of bounds and prompts that fill the context.
+        """
+        if isinstance(prompts, str) or (prompts is not None and not prompts):
+            raise ValueError("prompts must be a list of at least one text, or None")
+        num = _whole("num", num if num is not None else len(prompts or [""]), 1)
+        if not (isinstance(temperature, float | int) and 0 <= temperature < math.inf):
+            raise ValueError(f"temperature must be 0 (the likeliest token) or more, not {temperature!r}")
+        if not (isinstance(top_p, float | int) and 0 < top_p <= 1):
+            raise ValueError(f"top_p must be above 0 and at most 1 (off), not {top_p!r}")
+        decoding = {
+            "temperature": np.float32(temperature),
+            "top_k": np.int64(_whole("top_k", top_k, 0)),
+            "top_p": np.float32(top_p),
+            "max_new_tokens": np.int64(_whole("max_tokens", self.context if max_tokens is None else max_tokens, 1)),
+        }
+        given = self._given(prompts)
+        texts: list[str] = []
+        for start in range(0, num, BATCH_SIZE):
+            rows = [given[i % len(given)] for i in range(start, min(start + BATCH_SIZE, num))]
+            prompt_ids, prompt_lengths = _padded(rows)
+            (new_BN,) = self._graph("generate")(
+                prompt_ids=prompt_ids,
+                prompt_lengths=prompt_lengths,
+                seeds=row_seeds(seed, len(rows), start),
+                **decoding,
+            )
+            begun = [[] if self.prompted else row[1:] for row in rows]
+            texts += [self.tokenizer.decode([*row, *new]) for row, new in zip(begun, new_BN.tolist(), strict=True)]
+        return texts
+
+    def score(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[float]:
+        """The NLL per token, in nats, of each text and its end (of each as the answer to its prompt): lower is likelier.
+
+        Raises ValueError for a text that does not fit the context.
+        """
+        rows, given = self._sequences(texts, prompts)
+
+        def nll(tokens_BT: Array, lengths_B: Array, given_B: Array) -> Array:
+            nll_BT = self._graph("model")(["nll"], tokens=tokens_BT, lengths=lengths_B)[0].astype(np.float64)
+            counts_BT = np.arange(tokens_BT.shape[1]) >= given_B[:, None]
+            return (nll_BT * counts_BT).sum(axis=1) / (lengths_B - given_B)
+
+        return _by_length(rows, given, nll)
+
+    def judge(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[float]:
+        """The discriminator's probability that each text is real.
+
+        Raises ValueError for a text that does not fit the context, UserError if the bundle has no discriminator.
+        """
+        if not (self.bundle / "discriminator.onnx").is_file():
+            raise UserError(f"{self.bundle} has no discriminator: its model was trained by maximum likelihood alone")
+        rows, given = self._sequences(texts, prompts)
+
+        def probability(tokens_BT: Array, lengths_B: Array, _: Array) -> Array:
+            logits_B = self._graph("discriminator")(["logits"], tokens=tokens_BT, lengths=lengths_B)[0]
+            return 0.5 * (1 + np.tanh(0.5 * logits_B.astype(np.float64)))
+
+        return _by_length(rows, given, probability)
+
+    def _given(self, prompts: Sequence[str] | None) -> list[list[int]]:
+        """What each text starts from, as ids."""
+        if prompts is None:
+            return [[BOS]]
+        tail = [SEP] if self.prompted else []
+        given = [[BOS, *ids, *tail] for ids in self.tokenizer.encode(prompts)]
+        for i, ids in enumerate(given):
+            if len(ids) >= self.context:
+                raise ValueError(
+                    f"prompt {i} takes {len(ids)} tokens, which leaves no room in the model's context of {self.context}: "
+                    "shorten it"
+                )
+        return given
+
+    def _sequences(self, texts: Sequence[str], prompts: Sequence[str] | None) -> tuple[list[list[int]], list[int]]:
+        """Whole sequences, BOS to EOS, and how many leading tokens of each are given."""
+        if isinstance(texts, str):
+            raise ValueError("texts must be a list of texts, not one text")
+        if prompts is not None and len(prompts) != len(texts):
+            raise ValueError(f"{len(prompts)} prompts for {len(texts)} texts: give one prompt for each text, or none")
+        given = self._given(prompts) if prompts else [[BOS]] * len(texts)
+        rows = [[*start, *ids, EOS] for start, ids in zip(given, self.tokenizer.encode(texts), strict=True)]
+        for i, row in enumerate(rows):
+            if len(row) > self.context:
+                raise ValueError(f"text {i} takes {len(row)} tokens; the model's context is {self.context}: shorten it")
+        return rows, [len(start) for start in given]
+
+    def _graph(self, name: str) -> Graph:
+        """A graph of the bundle, opened when first used."""
+        with self._lock:
+            if name not in self._graphs:
+                self._graphs[name] = Graph(self.bundle / f"{name}.onnx", self._threads)
+            return self._graphs[name]
+
+
+def _whole(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be a whole number, at least {least}, not {value!r}")
+    return int(value)
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> tuple[Array, Array]:
+    """Ids (B, T), padded on the right, and lengths (B)."""
+    lengths_B = np.array([len(row) for row in rows])
+    tokens_BT = np.full((len(rows), lengths_B.max()), PAD)
+    for tokens_T, row in zip(tokens_BT, rows, strict=True):
+        tokens_T[: len(row)] = row
+    return tokens_BT, lengths_B
+
+
+def _by_length(rows: list[list[int]], given: list[int], measure: Callable[[Array, Array, Array], Array]) -> list[float]:
+    """`measure(tokens_BT, lengths_B, given_B)` of all rows, in batches of like length."""
+    values = np.empty(len(rows))
+    order = np.argsort([len(row) for row in rows], kind="stable")
+    for start in range(0, len(rows), BATCH_SIZE):
+        chosen_B = order[start : start + BATCH_SIZE]
+        tokens_BT, lengths_B = _padded([rows[i] for i in chosen_B])
+        values[chosen_B] = measure(tokens_BT, lengths_B, np.array([given[i] for i in chosen_B]))
+    return values.tolist()
