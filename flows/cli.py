@@ -291,3 +291,7 @@ def _parameters(preset: str, corpus: dict[str, Any], assignments: list[str], see
     resolve(preset, overrides(given, seed, other))
     corpus_config = CorpusConfig.model_validate(given)
     return {"preset": preset, "corpus": corpus_config, "seed": seed, "settings": other, "home": home.absolute()}
+
+
+if __name__ == "__main__":
+    app()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -20,7 +19,7 @@ STOPPED = "Stopped. What is complete is kept, and a stage in training goes on fr
 class Commands(TyperGroup):
     """The commands, with one way out for wrong input (2) and one for being stopped (130, or 143 by SIGTERM)."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: typer.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:

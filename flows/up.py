@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,12 @@ Processes = dict[str, subprocess.Popen[bytes]]
 
 def alive(api: str) -> bool:
     """Whether a Prefect server answers at this address."""
+    return answers(f"{api}/health")
+
+
+def answers(url: str) -> bool:
     try:
-        return httpx.get(f"{api}/health", timeout=5).status_code == 200
+        return httpx.get(url, timeout=5).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -82,12 +86,12 @@ def up(home: Path, api: str, limit: int) -> Iterator[tuple[dict[str, Any], Proce
                 )
             command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(address.port or 80)]
             processes["server"] = stack.enter_context(_process(command, environment, folder / "server.log"))
-            _wait_for_server(api, processes["server"], folder / "server.log")
-        create_pool(environment)
-        deploy(environment)
+            _wait(lambda: alive(api), "server", processes["server"], folder)
         command = [*PREFECT, "worker", "start", "--pool", POOL, "--type", "process", "--limit", str(limit)]
         command += ["--name", f"gdflow-{socket.gethostname()}"]
         processes["worker"] = stack.enter_context(_process(command, environment, folder / "worker.log"))
+        _wait(lambda: answers(f"{api}/work_pools/{POOL}"), "worker", processes["worker"], folder)  # which makes the pool
+        deploy(environment)
         yield answer | {"already_running": False}, processes
 
 
@@ -110,24 +114,12 @@ def sigterm_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def create_pool(environment: dict[str, str]) -> None:
-    """Make sure that the work pool is there; one that is, with a person's changes, stays as it is."""
-    if _prefect(environment, "work-pool", "inspect", POOL).returncode:
-        _checked(_prefect(environment, "work-pool", "create", POOL, "--type", "process"))
-
-
 def deploy(environment: dict[str, str]) -> None:
     """Create or update every deployment of prefect.yaml."""
-    _checked(_prefect(environment, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)))
-
-
-def _prefect(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PREFECT, *arguments], env=environment, capture_output=True, text=True, check=False)
-
-
-def _checked(done: subprocess.CompletedProcess[str]) -> None:
+    command = [*PREFECT, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(done.args[3:])} failed:\n{done.stdout}{done.stderr}")
+        raise RuntimeError(f"prefect deploy failed:\n{done.stdout}{done.stderr}")
 
 
 def _folder(home: Path) -> Path:
@@ -195,13 +187,15 @@ def _gone(process: subprocess.Popen[bytes], patience: float) -> bool:
     return False
 
 
-def _wait_for_server(api: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(ready: Callable[[], bool], name: str, process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Until it is ready. Raises UserError with the end of its log when it ends before, or takes too long."""
     deadline = time.monotonic() + START_SECONDS
-    while not alive(api):
+    while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
+            log = folder / f"{name}.log"
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise UserError(
-                f"the Prefect server did not start at {api}; its log {log} ends with:\n{tail}\n"
+                f"the Prefect {name} did not start; its log {log} ends with:\n{tail}\n"
                 "If the port is taken, choose another with --port."
             )
         time.sleep(0.3)

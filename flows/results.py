@@ -1,0 +1,117 @@
+"""What a person reads on the terminal when a command is done."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flows.console import size
+from gdcore.report import table as tables
+
+Result = dict[str, Any]
+
+
+def show_run(result: Result) -> None:
+    """The table, samples, the verdict, and where to go from here."""
+    from rich.console import Group
+
+    evaluation = _evaluation(result)
+    console = Console()
+    console.print(Group(tables.render(evaluation), tables.render_samples(evaluation)))
+    console.print(f"\n[bold]Selected: {result['selected']}.[/] {escape(result['reason'])}")
+    counts = result["counts"]
+    console.print(f"Texts: {counts['read']:,} read = {counts['used']:,} used + {counts['quarantined']:,} quarantined.")
+    _lines(
+        console,
+        {
+            "Report": result["report"],
+            "Bundle": result["bundle"],
+            "Generate": f"gdflow generate --bundle {result['bundle']} --num 5 --seed 1",
+            "See it in the UI": "gdflow up",
+            "Your own text": "gdflow run --corpus FILE_OR_FOLDER",
+        },
+    )
+
+
+def show_rows(result: Result) -> None:
+    """A run judged again."""
+    console = Console()
+    console.print(tables.render(_evaluation(result)))
+    _lines(console, {"Report": result["report"]})
+
+
+def show_texts(result: Result) -> None:
+    """Two text files, one held to the other."""
+    console = Console()
+    lines = Table("metric", "value", "low", "high", title=f"protocol {result['protocol']}", title_justify="left")
+    for name, figure in result["metrics"].items():
+        lines.add_row(name, *(f"{figure[part]:.4f}" for part in ("value", "low", "high")))
+    console.print(lines)
+    for warning in result["warnings"]:
+        console.print(f"Note: {escape(warning)}")
+
+
+def show_validation(result: Result) -> None:
+    """Every rule with its verdict, and where the quarantine lies."""
+    console = Console()
+    lines = Table("suite", "rule", "severity", "verdict", "observed", "threshold", "texts")
+    for suite in result["suites"]:
+        for rule in suite["results"]:
+            verdict = "[green]kept[/]" if rule["success"] else "[red]broken[/]"
+            cells = (suite["name"], rule["rule"], rule["severity"])
+            numbers = (rule["observed"], rule["threshold"], rule["unexpected_count"])
+            lines.add_row(*cells, verdict, *("" if each is None else escape(str(each)) for each in numbers))
+    console.print(lines)
+    counts = result["counts"]
+    console.print(f"Texts: {counts['read']:,} read = {counts['used']:,} used + {counts['quarantined']:,} quarantined.")
+    _lines(console, {"Data Docs": result["data_docs"], "Quarantine": "\n".join(result["quarantine"])})
+
+
+def show_runs(result: Result) -> None:
+    if not result["runs"]:
+        Console().print("No runs yet: start one with `gdflow run`.")
+        return
+    lines = Table("run", "came to", "selected")
+    for run in result["runs"]:
+        lines.add_row(run["run"], "the end" if run["finished"] else (run["stages"] or ["nothing"])[-1], run["selected"] or "")
+    Console().print(lines)
+
+
+def show_store(result: Result) -> None:
+    lines = Table("artifact", "size", "made")
+    for each in result["artifacts"]:
+        lines.add_row(each["artifact"], size(each["bytes"]), f"{datetime.fromtimestamp(each['created'], UTC):%Y-%m-%d %H:%M}")
+    Console().print(lines)
+    Console().print(f"{len(result['artifacts'])} artifacts, {size(result['bytes'])}")
+
+
+def show_up(result: Result) -> None:
+    """Where to look and how to start something."""
+    console = Console()
+    console.print("Already running:" if result["already_running"] else "Running:")
+    _lines(
+        console,
+        {
+            "UI": result["ui"],
+            "Start a run there": f"{result['ui']}/deployments, on-demand, Run",
+            "Or from here": f"gdflow run --home {result['home']}",
+            "From any Prefect": f"PREFECT_API_URL={result['api']} prefect deployment run train/on-demand",
+            "Runs and logs": f"{result['home']}/runs, {result['logs']}",
+        },
+    )
+    if not result["already_running"]:
+        console.print("Ctrl-C stops the server and the worker; a run in progress can be resumed.")
+
+
+def _evaluation(result: Result) -> Result:
+    """The result in the shape of `evaluation.json`, which the tables read."""
+    return result | {"selection": {"selected": result["selected"], "reason": result["reason"]}}
+
+
+def _lines(console: Console, lines: dict[str, str]) -> None:
+    """Labelled lines that can be copied: never wrapped, nothing in them taken for markup."""
+    width = max(map(len, lines))
+    for label, text in lines.items():
+        console.print(f"{label:{width}}  {text}", soft_wrap=True, markup=False, highlight=False)

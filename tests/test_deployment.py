@@ -1,0 +1,176 @@
+"""prefect.yaml means what it says, and what it says runs: a real server, a real worker, a scheduled run."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from prefect.cli.deploy import _models as prefect_models
+from prefect.flows import load_flow_from_entrypoint
+from pydantic import BaseModel, ConfigDict
+
+from flows.up import DEPLOYMENTS, POOL
+
+SOURCE = Path(__file__).parents[1]
+
+
+def described() -> dict[str, Any]:
+    return yaml.safe_load(DEPLOYMENTS.read_text())
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+def strict(model: type[BaseModel], **fields: Any) -> type[BaseModel]:
+    """Prefect's own model of a part of prefect.yaml, with its tolerance for unknown keys taken away."""
+    return type(f"Strict{model.__name__}", (model,), {"model_config": ConfigDict(extra="forbid"), "__annotations__": fields})
+
+
+Pool = strict(prefect_models.WorkPoolConfig)
+Limit = strict(prefect_models.ConcurrencyLimitSpec)
+Deployment = strict(
+    prefect_models.DeploymentConfig,
+    work_pool=Pool,
+    concurrency_limit=int | Limit | None,
+    schedules=list[prefect_models.RawScheduleConfig] | None,
+)
+File = strict(prefect_models.PrefectYamlModel, deployments=list[Deployment])
+
+
+def test_prefect_yaml_has_no_key_that_prefect_would_drop() -> None:
+    Deployment.model_fields["concurrency_limit"].default = None
+    Deployment.model_fields["schedules"].default = None
+    Deployment.model_rebuild(force=True)
+    File.model_rebuild(force=True)
+    File.model_validate(described())
+
+
+@pytest.mark.parametrize("at", ["", "deployments.0", "deployments.0.work_pool", "deployments.0.schedules.0"])
+def test_the_check_finds_a_misspelt_key(at: str) -> None:
+    test_prefect_yaml_has_no_key_that_prefect_would_drop()
+    broken = described()
+    part: Any = broken
+    for step in filter(None, at.split(".")):
+        part = part[int(step) if step.isdigit() else step]
+    part["shedule"] = 1
+    with pytest.raises(ValueError, match="shedule"):
+        File.model_validate(broken)
+
+
+@pytest.mark.parametrize("deployment", described()["deployments"], ids=lambda each: each["name"])
+def test_entrypoints_exist_and_take_the_parameters(deployment: dict[str, Any]) -> None:
+    flow = load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False)
+    flow.validate_parameters(deployment.get("parameters", {}))
+    assert not set(flow.parameters.required)
+    described = flow.parameters.properties
+    assert all("description" in described[name] for name in described), "a form without help"
+
+
+def test_the_root_file_is_the_shipped_one() -> None:
+    assert (SOURCE / "prefect.yaml").resolve() == DEPLOYMENTS.resolve()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path, subprocess.Popen[str]]]:
+    """`gdflow up` on a free port and a Prefect home of its own."""
+    home = tmp_path_factory.mktemp("home")
+    api = f"http://127.0.0.1:{free_port()}/api"
+    environment = os.environ | {
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_API_URL": api,
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "flows.cli", "up", "--home", str(home), "--json"]
+    with subprocess.Popen(command, env=environment, cwd=home, stdout=subprocess.PIPE, text=True) as up:
+        assert up.stdout
+        assert '"already_running": false' in up.stdout.readline()
+        yield api, home, up
+        up.terminate()
+        assert up.wait(60) == 0
+    assert not alive_on(api)
+
+
+def alive_on(api: str) -> bool:
+    try:
+        return httpx.get(f"{api}/health").is_success
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+class TestUp:
+    """One stack for all: it takes a while to start."""
+
+    def test_a_scheduled_run_completes(self, stack: tuple[str, Path, subprocess.Popen[str]]) -> None:
+        """A schedule that comes due, not a run asked for: that is what silently stopped working before."""
+        api, home, _ = stack
+        with httpx.Client(base_url=api) as client:
+            deployments = {each["name"]: each for each in client.post("/deployments/filter", json={}).json()}
+            assert deployments.keys() == {each["name"] for each in described()["deployments"]}
+            assert deployments["nightly"]["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
+            often = {
+                "schedule": {"interval": 5},
+                "active": True,
+                "parameters": {"preset": "tiny"},
+                "max_scheduled_runs": 1,
+            }
+            nightly = deployments["nightly"]["id"]
+            client.post(f"/deployments/{nightly}/schedules", json=[often]).raise_for_status()
+            run = self._finished(client, nightly)
+            assert (run["state_type"], run["auto_scheduled"]) == ("COMPLETED", True), run["state"]
+            assert run["name"].startswith("tiny · ")
+            assert run["name"].endswith("· seed 0")
+            tasks = {each["name"]: each["state_name"] for each in self._tasks(client, run["id"])}
+            stages = ("corpus", "tokens", "validation", "pretraining", "finetuning", "evaluation", "export")
+            assert tasks == dict.fromkeys(stages, "Completed")
+            artifacts = client.post("/artifacts/filter", json={}).json()
+            keys = {each["key"] for each in artifacts}
+            assert keys >= {"corpus", "validation", "pretraining", "finetuning", "metrics", "samples", "curves", "bundle"}
+            logs = client.post("/logs/filter", json={"limit": 200}).json()
+            assert any("corpus       built" in each["message"] for each in logs)
+        assert (home / "runs" / "latest" / "bundle" / "manifest.json").exists()
+
+    def _finished(self, client: httpx.Client, deployment: str) -> dict[str, Any]:
+        chosen = {"deployments": {"id": {"any_": [deployment]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        for _ in range(300):
+            runs = client.post("/flow_runs/filter", json=chosen).json()
+            if runs and runs[0]["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+                return runs[0]
+            time.sleep(1)
+        raise AssertionError(f"no scheduled run has finished: {runs}")
+
+    def _tasks(self, client: httpx.Client, run: str) -> list[dict[str, Any]]:
+        """Task runs are recorded with a lag."""
+        found: list[dict[str, Any]] = []
+        for _ in range(40):
+            found = client.post("/task_runs/filter", json={"flow_runs": {"id": {"any_": [run]}}}).json()
+            if len(found) == 7 and all(each["state_type"] == "COMPLETED" for each in found):
+                break
+            time.sleep(0.5)
+        return found
+
+    def test_a_second_up_finds_the_first(self, stack: tuple[str, Path, subprocess.Popen[str]]) -> None:
+        api, home, _ = stack
+        command = [sys.executable, "-m", "flows.cli", "up", "--home", str(home), "--json"]
+        again = subprocess.run(command, capture_output=True, text=True, cwd=home, timeout=120)
+        assert again.returncode == 0, again.stderr
+        assert '"already_running": true' in again.stdout
+        assert api in again.stdout
+        assert httpx.get(f"{api}/work_pools/{POOL}").is_success
