@@ -49,7 +49,7 @@ def build_corpus(config: CorpusConfig, out: Path) -> Iterator[Progress]:
     blocks = _read_packages(config) if config.packages else _read_files(config)
     division = Division(config)
     read, names = 0, set[str]()
-    reasons, repaired, letters = Counter[str](), Counter[str](), np.zeros(3, dtype=np.int64)
+    reasons, repaired, characters = Counter[str](), Counter[str](), np.zeros(3, dtype=np.int64)
     examples: dict[str, str] = {}
     with Writer(out, SPLITS) as writer:
         for block in blocks:
@@ -65,7 +65,7 @@ def build_corpus(config: CorpusConfig, out: Path) -> Iterator[Progress]:
                 writer.splits[SPLITS[name[0]]].write(rows)
             reasons.update(dict(rejected["reason"].value_counts().iter_rows()))
             repaired.update(used.select(pl.col(*REPAIRS).sum()).row(0, named=True))
-            letters += segmentation.count(used["text"])
+            characters += segmentation.count(used["text"])
             for row in rejected.unique("reason", keep="first", maintain_order=True).iter_rows(named=True):
                 examples.setdefault(row["reason"], f"{row['source']}:{row['line']} {row['record'][:60]!r}")
             yield Progress(block.done, block.total, f"{read:,} texts read, {reasons.total():,} in quarantine")
@@ -73,7 +73,7 @@ def build_corpus(config: CorpusConfig, out: Path) -> Iterator[Progress]:
         num_used, num_rejected = sum(splits.values()), writer.quarantine.num_rows
         assert read == num_used + num_rejected, f"{read} read, but {num_used} used + {num_rejected} quarantined"
         _require_texts(config, read, splits, reasons, examples)
-        kind, why = segmentation.decide(*(int(num) for num in letters))
+        kind, why = segmentation.decide(*(int(num) for num in characters))
         writer.summarise(
             {
                 "read": read,
@@ -139,7 +139,8 @@ def _read_files(config: CorpusConfig) -> Iterator[Block]:
     done = 0
     for source in files:
         for frame in READERS[source.path.suffix.lower()].read(source.path, config):
-            yield Block(source.side, frame.with_columns(source=pl.lit(source.name)), done, total)
+            read = min(done + frame["offset"][-1], total)
+            yield Block(source.side, frame.with_columns(source=pl.lit(source.name)), read, total)
         done += source.path.stat().st_size
 
 

@@ -32,7 +32,7 @@ SKIPPED = {
     "third_party", "lib2to3", "__pycache__", "node_modules",
 }  # fmt: skip
 DOCUMENTING = {"description", "help", "doc", "summary"}  # keywords whose value is documentation
-ROWS = 20_000  # candidate sentences in a frame
+ROWS = 8_000  # candidate sentences in a frame
 
 
 class Package(NamedTuple):

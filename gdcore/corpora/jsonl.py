@@ -1,9 +1,9 @@
 """Reader of `.jsonl`: one JSON object a line, whose columns are text, prompt, label and group."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import polars as pl
 
@@ -12,60 +12,46 @@ from gdcore.corpora.lines import read_lines
 from gdcore.errors import UserError
 
 SUFFIX = ".jsonl"
+CLASSES = ("label", "group")  # may be numbers and booleans too
 
-
-class Row(NamedTuple):
-    """One line read: `reason` says why it cannot be used, and `text` then holds the line as it stood."""
-
-    text: str
-    prompt: str | None
-    label: str | None
-    group: str | None
-    reason: str | None
-
-
-SCHEMA = dict.fromkeys(Row._fields, pl.String)
+Object = dict[str, Any]
 
 
 def read(path: Path, config: CorpusConfig) -> Iterator[pl.DataFrame]:
-    """Frames of (text, prompt, label, group, line, reason, …).
+    """Frames of (text, line, reason, …) and of the configured columns; a rejected line's `text` is the line itself.
 
     Raises UserError when a configured column is in none of the objects of the first block that has any: it is
     misspelt, and the message names the columns there are.
     """
-    columns = {
-        role: column
-        for role in ("text", "prompt", "label", "group")
-        if (column := getattr(config, f"{role}_column")) is not None
-    }
+    named = {role: getattr(config, f"{role}_column") for role in ("text", "prompt", "label", "group")}
+    columns = {role: column for role, column in named.items() if column is not None}
     checked = False
     for lines in read_lines(path):
-        objects = [
-            (line, reason) if reason else _parse(line) for line, reason in lines.select("text", "reason").iter_rows()
-        ]
-        seen = [keys for keys, reason in objects if reason is None]
-        if seen and not checked:
-            _require(columns, seen, path)
+        parsed = [reason or _parse(line) for line, reason in lines.select("text", "reason").iter_rows()]
+        objects = [value for value in parsed if not isinstance(value, str)]
+        if objects and not checked:
+            _require(columns, objects, path)
             checked = True
-        rows = [
-            Row(line, None, None, None, reason) if reason else _row(keys, columns, line)
-            for (keys, reason), line in zip(objects, lines["text"], strict=True)
-        ]
-        yield pl.DataFrame(rows, SCHEMA, orient="row").with_columns(lines.select("line", "bom", "line_ending"))
+        reasons = [value if isinstance(value, str) else None for value in parsed]
+        lines = lines.with_columns(reason=pl.Series(reasons, dtype=pl.String), record="text")
+        good = lines.filter(pl.col("reason").is_null())
+        for role, column in columns.items():
+            good = _with_column(good, role, [keys.get(column) for keys in objects])
+        yield pl.concat([good, lines.filter(pl.col("reason").is_not_null())], how="diagonal").sort("line")
 
 
-def _parse(line: str) -> tuple[Any, str | None]:
+def _parse(line: str) -> Object | str:
     """A line's object, or the reason why it has none."""
     if not line.strip():
-        return None, "empty"
+        return "empty"
     try:
         value: Any = json.loads(line)
     except (ValueError, RecursionError):
-        return None, "invalid_json"
-    return (cast(dict[str, Any], value), None) if isinstance(value, dict) else (None, "not_an_object")
+        return "invalid_json"
+    return cast(Object, value) if isinstance(value, dict) else "not_an_object"
 
 
-def _require(columns: dict[str, str], objects: list[dict[str, Any]], path: Path) -> None:
+def _require(columns: dict[str, str], objects: Sequence[Object], path: Path) -> None:
     """Raise UserError for a column none of the objects has."""
     present = list(dict.fromkeys(key for keys in objects for key in keys))
     for role, column in columns.items():
@@ -77,21 +63,26 @@ def _require(columns: dict[str, str], objects: list[dict[str, Any]], path: Path)
             )
 
 
-def _row(keys: dict[str, Any], columns: dict[str, str], line: str) -> Row:
-    """The columns of one object; a missing or null one, or one of a wrong type, rejects it."""
-    values: dict[str, str | None] = dict.fromkeys(("text", "prompt", "label", "group"))
-    for role, column in columns.items():
-        value = keys.get(column)
-        if value is None:
-            return Row(line, None, None, None, f"missing_{role}")
-        if role in ("label", "group") and isinstance(value, bool | int | float):
-            value = json.dumps(value)
-        if not isinstance(value, str):
-            return Row(line, None, None, None, f"wrong_type_{role}")
-        values[role] = value if value.isascii() else _without_surrogates(value)
-    text = values["text"]
-    assert text is not None
-    return Row(text, values["prompt"], values["label"], values["group"], None)
+def _with_column(frame: pl.DataFrame, role: str, values: list[Any]) -> pl.DataFrame:
+    """Set one column; where its value is missing or of a wrong type, and nothing was wrong before, fill `reason`."""
+    texts = [value if isinstance(value, str) else _text(value, role) for value in values]
+    try:
+        column = pl.Series(role, texts, pl.String)
+    except UnicodeEncodeError:
+        column = pl.Series(role, [_without_surrogates(text) if text else text for text in texts], pl.String)
+    if not column.null_count():
+        return frame.with_columns(column)
+    missing = pl.Series([value is None for value in values])
+    why = pl.when(missing).then(pl.lit(f"missing_{role}")).otherwise(pl.lit(f"wrong_type_{role}"))
+    return frame.with_columns(
+        column.fill_null("") if role == "text" else column,
+        reason=pl.coalesce("reason", pl.when(column.is_null()).then(why)),
+    )
+
+
+def _text(value: Any, role: str) -> str | None:
+    """A class as text; nothing else becomes text."""
+    return json.dumps(value) if role in CLASSES and isinstance(value, bool | int | float) else None
 
 
 def _without_surrogates(value: str) -> str:

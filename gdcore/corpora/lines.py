@@ -18,14 +18,18 @@ LONE_CR = re.compile(rb"\r(?!\n)")
 
 
 def read_lines(path: Path) -> Iterator[pl.DataFrame]:
-    """Frames of (text, line, reason, bom, line_ending); `line` counts from 1, the booleans say what was repaired."""
-    first = 1
+    """Frames of (text, line, reason, bom, line_ending, offset).
+
+    `line` counts from 1; the booleans say what was repaired; `offset` is how many bytes have been read.
+    """
+    first, offset = 1, 0
     with path.open("rb") as file:
         bom = file.read(len(BOM)) == BOM
         if not bom:
             file.seek(0)
         for data, whole in _blocks(file):
-            frame = _split(data, first)
+            offset += len(data)
+            frame = _split(data, first).with_columns(offset=offset)
             if not whole:
                 frame = frame.with_columns(reason=pl.lit("line_too_long"))
             if first == 1 and bom:

@@ -33,7 +33,7 @@ LEAD = re.compile(
     r"\s*(?::|--|—|–)\s+(?=[A-Z`]))?"
 )
 NAME_AND_TYPE = re.compile(r"[*`\w.,/ \\-]+ : \S|[*\w.,]+ *:$|:\w[^:`]*:$")
-TYPE_WORDS = 3  # fewer words than this after a parameter's name are its type when more follows below
+TYPE_WORDS = 3  # as few words as this after a parameter's name are its type, when deeper text follows
 
 END = re.compile(r"[.!?][\"')\]`*]{0,3}\s+(?=[\"'(`*:\[_]*[A-Z]|[`*:])")
 STOP = re.compile(r"[.!?][\"')\]`*]{0,3}$")
@@ -69,7 +69,8 @@ def _paragraphs(docstring: str) -> Iterator[str]:
             continue
         if line and not lead and paragraph and body < 0 and indent > base:
             body = indent
-            if len(paragraph) > 1 or paragraph[0].count(" ") >= TYPE_WORDS or STOP.search(paragraph[0]):
+            what = paragraph[-1]
+            if STOP.search(what) or not (line[0].isupper() or what.count(" ") < TYPE_WORDS):
                 paragraph.append(line)
             else:
                 paragraph = [line]
@@ -172,7 +173,7 @@ REJECTIONS = {
     ),
     "leftover_markup": (r"[`|~\\*]|::|:\w+:|\]_|_\s|^[:_\[]|\[\[|\s[,.;:!?]",),
     "code": (
-        r"[=<>\[\]@#&;]|\"{3}|'{3}|\(\)|\(\s|\s\)|\w\(|\)\w|,\w|\w:\w|\s--?\w|\s\.\w",  # no prose is set like this
+        r"[=<>\[\]@#&;]|\"{3}|'{3}|\(\)|\(\s|\s\)|\w\(|\)\w|\): |,\w|\w:\w|\s--?\w|\s\.\w",  # no prose is set like this
         r"\w_\w|\b_\w|\w_\b|[a-z]\w*[A-Z]\w*[a-z]|\b[a-z]+[A-Z]",  # snake_case, camelCase
         r"[a-zA-Z_]{2,}\.[a-zA-Z_]|\b\w\.[a-zA-Z_]{2,}|\w\.\w+\.\w",  # dotted names, versions
         r"\b[a-zA-Z]+\d+\w*\b|\d[a-zA-Z_]\w",  # x1, 3rd
