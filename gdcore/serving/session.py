@@ -132,10 +132,12 @@ class Session:
         if prompts is not None and len(prompts) != len(texts):
             raise ValueError(f"{len(prompts)} prompts for {len(texts)} texts: give one prompt for each text, or none")
         given = self._given(prompts) if prompts else [[BOS]] * len(texts)
-        rows = [[*start, *ids, EOS] for start, ids in zip(given, self.tokenizer.encode(texts), strict=True)]
+        rows = [[*start, *ids] for start, ids in zip(given, self.tokenizer.encode(texts), strict=True)]
         for i, row in enumerate(rows):
             if len(row) > self.context:
                 raise ValueError(f"text {i} takes {len(row)} tokens; the model's context is {self.context}: shorten it")
+            if len(row) < self.context:  # else it was cut off by the context, as a generated text may be
+                row.append(EOS)
         return rows, [len(start) for start in given]
 
     def _graph(self, name: str) -> Graph:

@@ -1,0 +1,77 @@
+"""Checkpoints with random weights, and bundles exported from them: made once for all the tests that only read them."""
+
+import atexit
+import json
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from small_corpus import write_corpus
+
+from gdcore import plugins
+from gdcore.checkpoint import build_discriminator, build_generator, save_weights
+from gdcore.export.bundle import ExportConfig, export_bundle
+from gdcore.tokenizer import EOS
+from gdcore.tokens import TokenizerConfig, build_tokens
+
+CONTEXT = 24
+SMALL = {"embedding_dim": 16, "hidden_dim": 24}
+
+
+@cache
+def folder() -> Path:
+    """A temporary folder that goes when the tests end."""
+    path = Path(tempfile.mkdtemp(prefix="gdflow-bundles-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+@cache
+def tokens(prompted: bool = False) -> Path:
+    """A tokens stage's folder: 150 words, texts of 3 to 12 of them."""
+    random = np.random.default_rng(0)
+    words = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
+    texts = [" ".join(random.choice(words, random.integers(3, 13))) for _ in range(400)]
+    out = folder() / f"tokens-{prompted}"
+    corpus = write_corpus(out / "corpus", texts, texts[:40], texts[40:100], prompts=texts[::-1] if prompted else None)
+    for _ in build_tokens(TokenizerConfig(kind="word", min_count=1), corpus, out):
+        pass
+    return out
+
+
+def checkpoint(
+    out: Path, generator: str = "lstm", discriminator: str | None = "cnn", vocab_size: int = 155, **config: int
+) -> Path:
+    """A model as training leaves it. Its weights are large enough for some tokens to be much likelier than others."""
+    torch.manual_seed(0)
+    generator_config = plugins.load("generators", generator).Config(**{**SMALL, **config})
+    model = build_generator(generator_config, vocab_size, CONTEXT)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(4)
+        model.output.bias.normal_()
+        model.output.bias[EOS] += 2.0
+    out.mkdir(parents=True, exist_ok=True)
+    save_weights(model, out / "generator.safetensors")
+    about = {"generator": generator_config.model_dump(mode="json"), "vocab_size": vocab_size, "context": CONTEXT}
+    if discriminator:
+        judge_config = plugins.load("discriminators", discriminator).Config(embedding_dim=16)
+        save_weights(build_discriminator(judge_config, vocab_size), out / "discriminator.safetensors")
+        about["discriminator"] = judge_config.model_dump(mode="json")
+    (out / "config.json").write_text(json.dumps(about))
+    return out
+
+
+@cache
+def exported(discriminator: str | None = "cnn", prompted: bool = False) -> Path:
+    """The folder of an export stage; its bundle lies in `bundle`."""
+    out = folder() / f"export-{discriminator}-{prompted}"
+    vocab_size = json.loads((tokens(prompted) / "tokenizer_config.json").read_text())["vocab_size"]
+    model = checkpoint(out / "checkpoint", discriminator=discriminator, vocab_size=vocab_size)
+    config, about = ExportConfig(parity_texts=60, license="CC0-1.0"), {"data": "made up"}
+    for _ in export_bundle(config, model, model if discriminator else None, tokens(prompted), out, about):
+        pass
+    return out
