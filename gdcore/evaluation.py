@@ -44,11 +44,12 @@ class EvaluationConfig(Settings):
     num_samples: int = Field(2000, ge=2)
     """Texts drawn from each model at each decoding; with prompts, no more than there are test prompts."""
     decodings: tuple[Decoding, ...] = Field(
-        tuple(Decoding(temperature=temperature) for temperature in (1.0, 0.9, 0.8, 0.7)), min_length=1
+        tuple(Decoding(temperature=temperature, top_k=0, top_p=1.0) for temperature in (1.0, 0.9, 0.8, 0.7)),
+        min_length=1,
     )
-    """How texts are drawn. The first is the one that selection looks at; all of them make the quality–diversity curve."""
+    """How texts are drawn. The first is the one that selection looks at; all of them make the curve."""
     batch_size: int = Field(512, ge=1)
-    """Texts drawn, or read, at a time."""
+    """Texts drawn at a time."""
 
     @field_validator("protocol")
     @classmethod
@@ -109,7 +110,7 @@ def evaluate_models(
     valid_nll: dict[str, Ratio] = {}
     for model, checkpoint in checkpoints.items():
         generator: Any = load_generator(checkpoint).to(device)
-        nll, valid_nll[model] = (held_out(generator, split.shards, config.batch_size) for split in (test, valid))
+        nll, valid_nll[model] = (held_out(generator, split.shards) for split in (test, valid))
         yield progress(f"{model}: held-out NLL {figure(nll, protocol.sampling)['value']:.3f}")
         for decoding in config.decodings:
             texts = _draw(generator, tokenizer, test, num, decoding, seed, config.batch_size)
@@ -119,7 +120,8 @@ def evaluate_models(
             rows.append({"model": model, "decoding": decoding.model_dump(), **judge(texts, nll)})
             if decoding == config.decodings[0]:
                 shown[model] = [
-                    _shown(test, row, text) for row, text in zip(test.prompted or range(num), texts[:NUM_SHOWN], strict=False)
+                    _shown(test, row, text)
+                    for row, text in zip(test.prompted or range(num), texts[:NUM_SHOWN], strict=False)
                 ]
                 judged = texts
                 if valid.prompted:
@@ -129,25 +131,26 @@ def evaluate_models(
             yield progress(f"{model} at {decoding}" + (f": BLEU-4 {bleu['value']:.3f}" if bleu else ""))
         yield progress(f"{model}: judged on the validation split")
 
-    comparisons = compare(
-        *(valid_figures[model] for model in MODELS), (valid_nll[MODELS[0]], valid_nll[MODELS[1]]), protocol.sampling
-    )
+    before, after = MODELS
+    nll_of_both = valid_nll[before], valid_nll[after]
+    comparisons = compare(valid_figures[before], valid_figures[after], nll_of_both, protocol.sampling)
     same = _digest(pretraining) == _digest(finetuning)
     stopped = json.loads((finetuning / "summary.json").read_text()).get("stopped")
+    selection = select(comparisons, same=same, stopped=stopped)
     evaluation = {
         "protocol": protocol.name,
         "about": protocol.about,
         "seed": seed,
         "splits": {name: len(split.texts) for name, split in splits.items()},
         "rows": rows,
-        "selection": select(comparisons, same=same, stopped=stopped),
+        "selection": selection,
         "samples": shown,
     }
     (out / "evaluation.json").write_text(json.dumps(evaluation, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     write_report(
         out, out / "report.html", corpus=corpus, validation=validation, pretraining=pretraining, finetuning=finetuning
     )
-    yield progress(f"{evaluation['selection']['selected']} selected")
+    yield progress(f"{selection['selected']} selected")
 
 
 def slug(decoding: Decoding) -> str:

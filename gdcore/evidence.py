@@ -1,4 +1,4 @@
-"""What a metric may look at: tokenised texts of both sides, training text, likelihoods; n-grams counted once for all."""
+"""What a metric may look at: texts of both sides, training text, likelihoods; n-grams are counted once for all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

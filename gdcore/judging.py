@@ -12,7 +12,7 @@ from gdcore.plugins import load as load_plugin
 from gdcore.protocol import Protocol
 from gdcore.protocol import load as load_protocol
 from gdcore.statistics import Figure, Measurement, Ratio, figures
-from gdcore.words import DESCRIPTION, split, splitter_for
+from gdcore.words import DESCRIPTION, Splitter, split, splitter_for
 
 
 class Result(TypedDict):
@@ -57,7 +57,7 @@ class Judge:
         if not real:
             raise UserError("the references hold no text; expected at least one that is not empty")
         drawn = self._at_most(real, self.protocol.references)
-        self.how = splitter_for(drawn) if self.protocol.words == "auto" else self.protocol.words
+        self.how: Splitter = splitter_for(drawn) if self.protocol.words == "auto" else self.protocol.words
         self.references = self._units(drawn)
         self.train = None if train is None else frozenset(joined(self._units(train)))
         self.num_train = None if train is None else len(train)
@@ -89,12 +89,12 @@ class Judge:
     def _units(self, texts: Sequence[str]) -> list[list[str]]:
         return split([text.lower() for text in texts] if self.protocol.lowercase else texts, self.how)
 
-    def _at_most(self, texts: Sequence[str], number: int | None) -> Sequence[str]:
+    def _at_most(self, texts: Sequence[str], number: int | None) -> list[str]:
         """All texts, or so many of them drawn at random, in their order."""
         if number is None or len(texts) <= number:
-            return texts
+            return list(texts)
         rng = np.random.default_rng(self.protocol.seed)
-        return [texts[i] for i in np.sort(rng.choice(len(texts), number, replace=False))]
+        return [texts[i] for i in sorted(rng.choice(len(texts), number, replace=False).tolist())]
 
 
 def evaluate_texts(

@@ -5,7 +5,7 @@ Figures of different protocols must never be compared. The folder `protocols/` i
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
@@ -29,7 +29,7 @@ class Protocol(Settings):
     """Samples judged; of more, so many are drawn. None: all."""
     references: int | None = Field(ge=1)
     """Real texts that samples are held against; of more, so many are drawn. None: all."""
-    words: Splitter
+    words: Literal["auto"] | Splitter
     """How text is cut into units; `auto` takes words, or characters for scripts written without spaces."""
     lowercase: bool
     """Whether case is ignored."""

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypedDict
 
 from gdcore.metrics import bleu, copy_rate, self_bleu, unique
 from gdcore.protocol import Protocol
+from gdcore.report.wording import signed
 from gdcore.statistics import Figure, Ratio, Sampling, difference, figure, paired_difference
 
 Model = Literal["pretrained", "finetuned"]
@@ -90,8 +91,8 @@ def select(comparisons: list[Comparison], *, same: bool, stopped: str | None) ->
     guard = f" The collapse guard stopped adversarial training ({stopped})." if stopped else ""
     if same:
         why = (
-            f"{guard} Adversarial training ended with the weights it began with, so there is nothing to choose between: "
-            "the pretrained model goes on."
+            f"{guard} Adversarial training ended with the weights it began with, so there is nothing to choose "
+            "between: the pretrained model goes on."
         )
         return {"selected": "pretrained", "reason": why.strip(), "comparisons": comparisons}
     if guard:
@@ -104,7 +105,7 @@ def select(comparisons: list[Comparison], *, same: bool, stopped: str | None) ->
         if better:
             why += f" It improved {'; '.join(map(_words, better))}, which does not make up for that."
         return {"selected": "pretrained", "reason": why + guard, "comparisons": comparisons}
-    why = "The adversarial model goes on: on none of the five criteria is it worse than the pretrained one beyond the 95 % interval."
+    why = "The adversarial model goes on: on none of the five criteria is it worse beyond the 95 % interval."
     if better:
         why += f" It is better on {'; '.join(map(_words, better))}."
     else:
@@ -121,5 +122,5 @@ def _words(comparison: Comparison) -> str:
     criterion, change = CRITERIA[comparison["metric"]], comparison["difference"]
     digits = criterion.digits
     before, after = (f"{comparison[model]['value']:.{digits}f}" for model in ("pretrained", "finetuned"))
-    low, high = f"{change['low']:+.{digits}f}", f"{change['high']:+.{digits}f}"
+    low, high = signed(change["low"], digits), signed(change["high"], digits)
     return f"{criterion.label} ({before} → {after}; difference between {low} and {high})"

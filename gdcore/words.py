@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 from unicodedata import category
 
-Splitter = Literal["auto", "words", "characters", "nltk"]
+Splitter = Literal["words", "characters", "nltk"]
 
 DESCRIPTION: dict[Splitter, str] = {
     "words": "words and punctuation",
@@ -22,7 +22,7 @@ PLAIN_UNIT = re.compile(r"[A-Za-z]+|[,.]")
 CONTRACTED = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b", re.IGNORECASE)  # «gon na», and so on
 
 
-def splitter_for(texts: Sequence[str]) -> Literal["words", "characters"]:
+def splitter_for(texts: Sequence[str]) -> Splitter:
     """What `auto` means for these texts, by the rule that the corpus stage uses too."""
     import polars  # only `auto` needs it
 
@@ -31,7 +31,7 @@ def splitter_for(texts: Sequence[str]) -> Literal["words", "characters"]:
     return "characters" if decide(*count(polars.Series(texts, dtype=polars.String)))[0] == "unspaced" else "words"
 
 
-def split(texts: Sequence[str], how: Literal["words", "characters", "nltk"]) -> list[list[str]]:
+def split(texts: Sequence[str], how: Splitter) -> list[list[str]]:
     """Each text's units, in order; white space is never one. A text met twice is split once."""
     tokenize = {"words": _words, "characters": _characters, "nltk": _nltk}[how](texts)
     seen: dict[str, list[str]] = {}
@@ -52,7 +52,7 @@ def _characters(_texts: Sequence[str]) -> Callable[[str], list[str]]:
 
 def _nltk(_texts: Sequence[str]) -> Callable[[str], list[str]]:
     """`nltk.word_tokenize` without its sentence splitter, which needs a download: each line is one sentence."""
-    from nltk.tokenize.destructive import NLTKWordTokenizer  # two seconds to import
+    from nltk.tokenize.destructive import NLTKWordTokenizer  # pyright: ignore[reportMissingTypeStubs]  # two seconds to import
 
     tokenizer = NLTKWordTokenizer()
 

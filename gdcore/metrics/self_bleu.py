@@ -21,7 +21,7 @@ class Config(Settings):
     """Longest n-gram of each figure."""
     smoothing: Literal["method1"] = "method1"
     """As in BLEU."""
-    size: int | None = Field(None, ge=2)
+    size: int | None = Field(default=None, ge=2)
     """Texts that are compared with one another; the figure is the average over draws of so many. None: all."""
 
 

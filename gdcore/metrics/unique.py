@@ -13,7 +13,7 @@ from gdcore.statistics import Measurement, SetFigure
 
 class Config(Settings):
     name: Literal["unique"] = "unique"
-    size: int | None = Field(None, ge=2)
+    size: int | None = Field(default=None, ge=2)
     """Texts among which copies are looked for, since more texts hold more copies. None: all."""
 
 

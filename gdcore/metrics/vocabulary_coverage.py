@@ -13,7 +13,7 @@ from gdcore.statistics import Measurement, SetFigure
 
 class Config(Settings):
     name: Literal["vocabulary_coverage"] = "vocabulary_coverage"
-    size: int | None = Field(None, ge=1)
+    size: int | None = Field(default=None, ge=1)
     """Samples whose words are looked at, since more samples use more words. None: all."""
 
 

@@ -10,11 +10,32 @@ from pathlib import Path
 from typing import Any
 
 from gdcore.report import wording
-from gdcore.report.svg import Point, Series, chart, standalone
 from gdcore.report.style import CHART, COLOURS, PAGE
+from gdcore.report.svg import Point, Series, chart, standalone
 from gdcore.selection import CRITERIA
 
 Row = dict[str, Any]
+
+Trace = tuple[str, str, str, bool]
+"""A line of a training chart: its name, colour, the log's key, and whether single readings are marked."""
+
+PRETRAINING = (
+    "Pretraining",
+    "NLL, nats per token",
+    [("training", "mle", "generator_loss", False), ("held-out", "real", "valid_nll", True)],
+)
+FINETUNING: list[tuple[str, str, list[Trace]]] = [
+    ("Fine-tuning: held-out NLL", "nats per token", [("", "adv", "guard_valid_nll", True)]),
+    (
+        "Fine-tuning: the discriminator",
+        "share it tells rightly",
+        [("training", "adv", "discriminator_accuracy", False), ("held-out", "real", "guard_accuracy", True)],
+    ),
+    ("Fine-tuning: reward", "as the objective defines it", [("", "adv", "generator_reward", False)]),
+    ("Collapse guard: unique texts", "share of texts", [("", "adv", "guard_unique", True)]),
+    ("Collapse guard: entropy", "of the tokens, nats", [("", "adv", "guard_entropy", True)]),
+    ("Collapse guard: vocabulary", "different tokens in use", [("", "adv", "guard_coverage", True)]),
+]
 
 NUM_BINS = 160
 """Points of a training curve: steps in between are averaged."""
@@ -90,43 +111,44 @@ def _point(x: dict[str, float], y: dict[str, float], label: str) -> Point:
 
 def _verdict(result: Row) -> str:
     selection = result["selection"]
-    chosen = "The adversarial model" if selection["selected"] == "finetuned" else "The pretrained (MLE) model"
+    chosen = "the adversarial model" if selection["selected"] == "finetuned" else "the pretrained (MLE) model"
     lines: list[list[str]] = []
     for each in selection["comparisons"]:
         criterion, change = CRITERIA[each["metric"]], each["difference"]
-        up = change["low"] > 0, change["high"] < 0
-        clear = "worse" if each["worse"] else "better" if any(up) else "no difference"
+        beyond = change["low"] > 0 or change["high"] < 0
+        clear = "worse" if each["worse"] else "better" if beyond else "no difference"
         colour = {"worse": "bad", "better": "good"}.get(clear, "soft")
         digits = criterion.digits
+        value, low, high = (wording.signed(change[part], digits) for part in ("value", "low", "high"))
         lines.append(
             [
                 escape(criterion.label),
                 f"{each['pretrained']['value']:.{digits}f}",
                 f"{each['finetuned']['value']:.{digits}f}",
-                f"{change['value']:+.{digits}f} <span class='pm'>{change['low']:+.{digits}f} to "
-                f"{change['high']:+.{digits}f}</span>",
+                f'{value} <span class="pm">{low} to {high}</span>',
                 f'<span class="{colour}">{clear}</span>',
             ]
         )
     header = ["", '<span class="mle">MLE</span>', '<span class="adv">adversarial</span>', "difference", ""]
     return (
-        f'<section class="verdict {selection["selected"]}"><h2>{chosen} goes on</h2>'
+        f'<section class="verdict {selection["selected"]}"><h2>Selected: {chosen}</h2>'
         f"<p>{escape(selection['reason'])}</p></section>\n"
-        f'{_table(header, lines)}<p class="note">Decided on the validation split ({result["splits"]["valid"]:,} texts), '
-        "so that the test split below stays unused for any choice. Intervals are 95 %; NLL is compared text by text.</p>"
+        + _table(header, lines)
+        + f'<p class="note">Decided on the validation split ({result["splits"]["valid"]:,} texts), '
+        "so that the test split below stays unused for any choice. Intervals: 95 %; NLL is compared text by text.</p>"
     )
 
 
 def _figures(result: Row) -> str:
     rows = wording.main_rows(result)
-    names = list(dict.fromkeys(name for row in rows.values() for name in row["metrics"]))
+    names = list(dict.fromkeys(name for row in reversed(rows.values()) for name in row["metrics"]))
     header = ["", *(f'<span class="{wording.COLOUR[model]}">{wording.MODEL[model]}</span>' for model in rows)]
     lines = [
         [_metric_name(name), *(_cell(row["metrics"].get(name), wording.metric(name).digits) for row in rows.values())]
         for name in names
     ]
     decoding = next((wording.decoding(row["decoding"]) for row in rows.values() if row["decoding"]), "")
-    counts = rows["real"]["counts"] if "real" in rows else {}
+    counts: Row = rows["real"]["counts"] if "real" in rows else {}
     origin = ""
     if "from_valid" in counts:
         origin = f" Real text is {counts['from_valid']:,} texts of the validation split"
@@ -164,37 +186,29 @@ def _curves(curves: str) -> str:
     if not curves:
         return ""
     return (
-        f"<h2>Quality against diversity</h2><figure>{curves}<figcaption>Each point is one decoding; crosses are 95 % "
-        "intervals. Sharper decoding moves a model up (wording that real text has) and right (texts that resemble one "
-        "another). A better model is higher at the same place on the horizontal axis; the green point is what people "
-        "write.</figcaption></figure>"
+        f'<h2>Across decodings</h2><figure><div class="wide scroll">{curves}</div>'
+        "<figcaption>Each point is one decoding; crosses are 95 % intervals. Sharper decoding moves a model up "
+        "(wording that real text has) and right (texts that resemble one another). A better model is higher at the "
+        "same place on the horizontal axis; the green point is what people write.</figcaption></figure>"
     )
 
 
 def _training(pretraining: list[Row], finetuning: list[Row]) -> str:
     start = next((line["step"] for line in finetuning if "guard_valid_nll" in line), None)
     guide = "The first reading is the pretrained generator's own." if start is not None else ""
-    charts = [
-        _history("Pretraining", "NLL, nats per token", pretraining, [("training", "mle", "generator_loss", False), ("held-out", "real", "valid_nll", True)]),
-        _history("Fine-tuning: held-out NLL", "nats per token", finetuning, [("", "adv", "guard_valid_nll", True)]),
-        _history("Fine-tuning: discriminator's accuracy", "share told rightly", finetuning, [("training", "adv", "discriminator_accuracy", False), ("held-out", "real", "guard_accuracy", True)]),
-        _history("Fine-tuning: reward", "as the objective defines it", finetuning, [("", "adv", "generator_reward", False)]),
-        _history("Guard: unique texts", "share of texts", finetuning, [("", "adv", "guard_unique", True)]),
-        _history("Guard: entropy of the tokens", "nats", finetuning, [("", "adv", "guard_entropy", True)]),
-        _history("Guard: vocabulary in use", "different tokens", finetuning, [("", "adv", "guard_coverage", True)]),
-    ]
+    charts = [_history(pretraining, *PRETRAINING), *(_history(finetuning, *wanted) for wanted in FINETUNING)]
     shown = [f'<figure class="card">{each}</figure>' for each in charts if each]
     if not shown:
         return ""
     alarm = next((line["alarm"] for line in reversed(finetuning) if line.get("alarm")), None)
     stopped = f'<p class="bad">The collapse guard stopped fine-tuning: {escape(alarm)}.</p>' if alarm else ""
-    return f'<h2>Training</h2>{stopped}<div class="cards">{"".join(shown)}</div><p class="note">{guide}</p>'
+    return f'<h2>Training</h2>{stopped}<div class="cards charts">{"".join(shown)}</div><p class="note">{guide}</p>'
 
 
-def _history(title: str, y_label: str, lines: list[Row], wanted: Sequence[tuple[str, str, str, bool]]) -> str:
+def _history(lines: list[Row], title: str, y_label: str, wanted: Sequence[Trace]) -> str:
     """Figures of a training log over its steps; "" where it holds none of them."""
     series = [
-        Series(name, colour, [Point(*pair) for pair in _binned(lines, key)], marks=marks and len(lines) > 0)
+        Series(name, colour, [Point(*pair) for pair in _binned(lines, key)], marks)
         for name, colour, key, marks in wanted
     ]
     if not any(each.points for each in series):
@@ -216,7 +230,8 @@ def _samples(result: Row) -> str:
         + "</ol></div>"
         for model, texts in result["samples"].items()
     ]
-    return f'<h2>Samples</h2><p class="note">The first that were drawn, unchosen.</p><div class="cards">{"".join(cards)}</div>'
+    note = '<p class="note">The first that were drawn, unchosen.</p>'
+    return f'<h2>Samples</h2>{note}<div class="cards">{"".join(cards)}</div>'
 
 
 def _data(result: Row, corpus: Row, validation: Row) -> str:
@@ -253,7 +268,9 @@ def _configuration(about: Row) -> str:
         lines = [[escape(stage), f"<code>{escape(str(ref))}</code>"] for stage, ref in about["refs"].items()]
         parts.append(_table(["artifact", "digest"], lines))
     if about.get("config"):
-        parts.append(f"<details><summary>Resolved configuration</summary><pre>{escape(about['config'])}</pre></details>")
+        parts.append(
+            f"<details><summary>Resolved configuration</summary><pre>{escape(about['config'])}</pre></details>"
+        )
     return f"<h2>What made this</h2>{''.join(parts)}" if parts else ""
 
 

@@ -30,7 +30,6 @@ class Series(NamedTuple):
     colour: str
     points: Sequence[Point]
     marks: bool = True
-    dashed: bool = False
 
 
 class Scale(NamedTuple):
@@ -66,7 +65,8 @@ def chart(
         _text(LEFT, 33, f"↑ {y_label}", "axis"),
     ]
     for each in series:
-        parts += _draw(each, x_scale, y_scale)
+        others = [other for other in series if other is not each and len(other.points) > 1]
+        parts += _draw(each, others, x_scale, y_scale)
     parts += [*_legend(series, width), "</svg>"]
     return "\n".join(parts)
 
@@ -90,7 +90,8 @@ def ticks(values: Sequence[float], about: int) -> list[float]:
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
-def _draw(series: Series, x_scale: Scale, y_scale: Scale) -> list[str]:
+def _draw(series: Series, others: Sequence[Series], x_scale: Scale, y_scale: Scale) -> list[str]:
+    """Ranges, line, marks; labels on the side that is turned away from the other lines."""
     parts: list[str] = []
     for p in series.points:
         x, y = x_scale(p.x), y_scale(p.y)
@@ -100,27 +101,35 @@ def _draw(series: Series, x_scale: Scale, y_scale: Scale) -> list[str]:
             parts.append(_line(x, y_scale(p.y_range[0]), x, y_scale(p.y_range[1]), f"range {series.colour}"))
     if len(series.points) > 1:
         path = " ".join(f"{x_scale(p.x):.1f},{y_scale(p.y):.1f}" for p in series.points)
-        kind = "guide" if series.dashed else "line"
-        parts.append(f'<polyline class="{kind} {series.colour}" points="{path}"/>')
+        parts.append(f'<polyline class="line {series.colour}" points="{path}"/>')
     if series.marks:
         for p in series.points:
             x, y = x_scale(p.x), y_scale(p.y)
             tip = f"<title>{escape(f'{series.name} {p.label}'.strip())}: {p.x:.4g}, {p.y:.4g}</title>"
             parts.append(f'<circle class="mark {series.colour}" cx="{x:.1f}" cy="{y:.1f}" r="5">{tip}</circle>')
-            # Two curves often run side by side: their labels lie on opposite sides.
-            if series.colour == "adv":
-                parts.append(_text(x - 9, y - 8, p.label, series.colour, "end"))
-            else:
-                parts.append(_text(x + 9, y + 16, p.label, series.colour))
+            above = all(p.y >= _height(other.points, p.x) for other in others)
+            parts.append(
+                _text(
+                    *((x - 8, y - 9) if above else (x + 8, y + 18)), p.label, series.colour, "end" if above else "start"
+                )
+            )
     return parts
 
 
+def _height(points: Sequence[Point], x: float) -> float:
+    """How high a line runs at x; beyond its ends, as high as its last stretch leads."""
+    left, right = sorted(sorted(points, key=lambda p: abs(p.x - x))[:2])
+    if left.x == right.x:
+        return (left.y + right.y) / 2
+    return left.y + (x - left.x) / (right.x - left.x) * (right.y - left.y)
+
+
 def _legend(series: Sequence[Series], width: int) -> list[str]:
-    """Names in their colours, from the right edge leftwards along the top."""
+    """Names in their colours, from the right edge leftwards above the plot."""
     parts: list[str] = []
     x = width - RIGHT
     for each in reversed([each for each in series if each.name]):
-        parts.append(_text(x, 16, f"● {each.name}", each.colour, "end"))
+        parts.append(_text(x, 33, f"● {each.name}", each.colour, "end"))
         x -= 7 * len(each.name) + 30
     return parts
 

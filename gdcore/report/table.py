@@ -32,7 +32,9 @@ def render(evaluation: dict[str, Any]) -> Table:
     for name in MAIN:
         if any(name in row["metrics"] for row in rows.values()):
             shown = wording.metric(name)
-            figures = [rows[model]["metrics"].get(name) for model in ("pretrained", "finetuned", "real") if model in rows]
+            figures = [
+                rows[model]["metrics"].get(name) for model in ("pretrained", "finetuned", "real") if model in rows
+            ]
             cells = [_cell(figure, shown.digits) for figure in figures]
             table.add_row(shown.label, *cells)
     return table
@@ -45,7 +47,9 @@ def render_samples(evaluation: dict[str, Any], number: int = 5) -> Table:
     table.add_column("", overflow="fold")
     for model in ("real", "pretrained", "finetuned"):
         for i, text in enumerate(evaluation["samples"].get(model, [])[:number]):
-            table.add_row(f"[{STYLE[model]}]{wording.MODEL[model]}[/]" if i == 0 else "", escape(text) or "[dim](empty)[/]")
+            table.add_row(
+                f"[{STYLE[model]}]{wording.MODEL[model]}[/]" if i == 0 else "", escape(text) or "[dim](empty)[/]"
+            )
         table.add_section()
     return table
 

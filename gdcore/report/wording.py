@@ -18,12 +18,17 @@ class Metric(NamedTuple):
 
 METRICS = {
     "nll": Metric("held-out NLL", "surprise at unseen real text, nats per token; lower is better"),
-    **{f"bleu_{n}": Metric(f"BLEU-{n}", f"wording of up to {n} words found in real text") for n in range(1, 10)},
-    **{f"self_bleu_{n}": Metric(f"self-BLEU-{n}", "wording shared with the other samples; lower is more diverse") for n in range(1, 10)},
-    **{f"distinct_{n}": Metric(f"distinct-{n}", f"different {n}-grams among all, on a fixed budget of tokens") for n in range(1, 10)},
+    "bleu_2": Metric("BLEU-2", "wording that real text has too, pieces of up to 2 (3, 4, 5) words"),
+    **{f"bleu_{n}": Metric(f"BLEU-{n}", "") for n in range(3, 10)},
+    "self_bleu_2": Metric("self-BLEU-2", "wording shared with the other samples; lower is more diverse"),
+    **{f"self_bleu_{n}": Metric(f"self-BLEU-{n}", "") for n in range(3, 10)},
+    "distinct_1": Metric("distinct-1", "different words (pairs, triples …) among all, on a fixed number of tokens"),
+    **{f"distinct_{n}": Metric(f"distinct-{n}", "") for n in range(2, 10)},
     "unique": Metric("unique texts", "texts that are not word for word repeats", 4),
     "copy_rate": Metric("copy rate", "texts that stand word for word in the training text", 4),
-    "copy_rate_floor": Metric("copy rate, floor", "the same for real held-out text: only more than this is memorised", 4),
+    "copy_rate_floor": Metric(
+        "copy rate, floor", "the same for real held-out text: only more than this is memorised", 4
+    ),
     "vocabulary_coverage": Metric("vocabulary coverage", "words of the real text that are used at all"),
     "length": Metric("length", "words and punctuation marks (or characters) per text", 2),
 }
@@ -38,12 +43,21 @@ def value(figure: Figure, digits: int) -> str:
 
 
 def spread(figure: Figure, digits: int) -> str:
-    """Half the interval, or its limits where the value lies far from the middle; a share of 0 has no ± below it."""
-    below, above = figure["value"] - figure["low"], figure["high"] - figure["value"]
+    """Half the interval; its one limit where the value is the other; both where the value lies off the middle."""
+    low, high = f"{figure['low']:.{digits}f}", f"{figure['high']:.{digits}f}"
+    if low == high:
+        return f"± {0:.{digits}f}"
+    if value(figure, digits) in (low, high):
+        return f"≥ {low}" if value(figure, digits) == high else f"≤ {high}"
     half = (figure["high"] - figure["low"]) / 2
-    if max(below, above) > 1.5 * half and half >= 0.5 * 10**-digits:
-        return f"{figure['low']:.{digits}f} to {figure['high']:.{digits}f}"
+    if max(figure["value"] - figure["low"], figure["high"] - figure["value"]) > 1.5 * half:
+        return f"{low} to {high}"
     return f"± {half:.{digits}f}"
+
+
+def signed(number: float, digits: int) -> str:
+    """With its sign, the minus as long as the plus."""
+    return f"{number:+.{digits}f}".replace("-", "−")
 
 
 def decoding(settings: dict[str, Any] | None) -> str:

@@ -20,12 +20,16 @@ def test_metric(name: str, random_texts: Callable[..., Texts]) -> None:
     assert metric.Config().name == name
     samples, references = random_texts(40, 1), random_texts(40, 2)
     nll = Ratio(np.linspace(1, 9, 40), np.full(40, 3.0))
-    found = figures(metric.score(metric.Config(), Evidence(samples, references, frozenset(joined(references)), nll)), SAMPLING)
+    found = figures(
+        metric.score(metric.Config(), Evidence(samples, references, frozenset(joined(references)), nll)), SAMPLING
+    )
     assert found
     for key, figure in found.items():
         assert key in wording.METRICS, f"{key} has no name for people"
         assert figure["low"] <= figure["value"] <= figure["high"]
-    again = figures(metric.score(metric.Config(), Evidence(samples, references, frozenset(joined(references)), nll)), SAMPLING)
+    again = figures(
+        metric.score(metric.Config(), Evidence(samples, references, frozenset(joined(references)), nll)), SAMPLING
+    )
     assert again == found
     backwards = Evidence(samples[::-1], references[::-1], frozenset(joined(references)), nll)
     for key, figure in figures(metric.score(metric.Config(), backwards), SAMPLING).items():

@@ -41,7 +41,9 @@ def test_distinct_never_exceeds_its_budget() -> None:
 
 
 def test_unique_by_hand_and_no_copy_seen_is_no_proof_of_none() -> None:
-    found = figure(unique.score(unique.Config(), Evidence(words("a b", "a b", "c", "d"), words("x")))["unique"], SAMPLING)
+    found = figure(
+        unique.score(unique.Config(), Evidence(words("a b", "a b", "c", "d"), words("x")))["unique"], SAMPLING
+    )
     assert found["value"] == 3 / 4
     all_different = Evidence([[f"w{i}"] for i in range(100)], words("x"))
     found = figure(unique.score(unique.Config(), all_different)["unique"], SAMPLING)
@@ -80,5 +82,8 @@ def test_length_counts_empty_texts() -> None:
 
 def test_nll_weighs_texts_by_their_tokens() -> None:
     ratio = Ratio(np.array([2.0, 30.0]), np.array([1.0, 10.0]))
-    assert figure(nll.score(nll.Config(), Evidence(words("a"), words("a"), nll=ratio))["nll"], SAMPLING)["value"] == 32 / 11
+    assert (
+        figure(nll.score(nll.Config(), Evidence(words("a"), words("a"), nll=ratio))["nll"], SAMPLING)["value"]
+        == 32 / 11
+    )
     assert nll.score(nll.Config(), Evidence(words("a"), words("a"))) == {}
