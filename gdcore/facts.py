@@ -76,13 +76,13 @@ class ValidationConfig(Settings):
     max_repeated_share: float = Field(0.5, ge=0, le=1)
     """Share of a text's token trigrams that occurred in it before; a text of more breaks `repeats_itself`."""
     keep_near_duplicates: bool = False
-    """Keep texts that differ from an earlier one of their split only in case, spacing and punctuation; otherwise they
-    break `near_duplicate`. (Exact repetitions are the corpus stage's business.)"""
+    """Keep texts of train that differ from an earlier one only in case, spacing and punctuation; otherwise they break
+    `near_duplicate`. (Exact repetitions are the corpus stage's business.)"""
     max_leak_share: float = Field(0.05, ge=0, le=1)
     """Share of train or valid whose text stands, but for case, spacing and punctuation, in a later split. Such texts
     are always taken out of the earlier one (`leaked`); more of them than this fails `leakage` (critical)."""
     max_unk_share: float = Field(0.5, ge=0, le=1)
-    """Unknown tokens in a text; a text of more breaks `mostly_unknown`."""
+    """Unknown tokens in a text of train; a text of more breaks `mostly_unknown`."""
     max_unk_rate: float = Field(0.1, ge=0, le=1)
     """Unknown tokens in a split; more fails `many_unknown`."""
     min_coverage: float = Field(0.6, ge=0, le=1)
@@ -128,21 +128,17 @@ def text_facts(texts: pl.LazyFrame, scripts: list[str]) -> pl.LazyFrame:
     written = pl.concat_str(pl.col("prompt").fill_null(""), pl.lit("\n"), pl.col("text"))
     # Without letters or digits there is nothing but punctuation and symbols to tell texts by.
     gist = written.str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}\p{Extended_Pictographic}\n]+", " ")
-    gist = (
-        pl.when(gist.str.contains(r"\n.*\S"))
-        .then(gist.str.replace_all(r" ?\n ?", "\n").str.strip_chars())
-        .otherwise(written)
-    )
+    tidy = gist.str.replace_all(r" ?\n ?", "\n").str.strip_chars()
+    gist = pl.when(gist.str.contains(r"\n.*\S")).then(tidy).otherwise(written)
+    script_share = text.count_matches(f"[{own}]") / pl.when(letters > 0).then(letters) if own else pl.lit(None)
     return texts.with_columns(
         num_chars=text.len_chars(),
         alphabet_share=text.count_matches(ALPHABET) / visible,
         digit_share=text.count_matches(r"\p{N}") / visible,
-        script_share=text.count_matches(f"[{own}]") / pl.when(letters > 0).then(letters)
-        if own
-        else pl.lit(None, pl.Float64),
+        script_share=script_share.cast(pl.Float64).clip(0, 1),
         written=written.hash(),
         gist=gist.hash(),
-    ).with_columns(pl.col("alphabet_share", "digit_share").fill_nan(None), pl.col("script_share").clip(0, 1))
+    ).with_columns(pl.col("alphabet_share", "digit_share").fill_nan(None))
 
 
 def token_facts(shards: Shards, repetition_from: int) -> pl.DataFrame:
@@ -162,7 +158,8 @@ def _token_facts(flat: Ids, offsets: Ids, prompts_N: Ids, repetition_from: int) 
     row = np.repeat(np.arange(len(lengths_N)), lengths_N)
     unknown_N = np.bincount(row[flat == UNK], minlength=len(lengths_N))
     in_text = np.arange(len(flat)) - offsets[row] >= prompts_N[row]
-    judged = in_text & (lengths_N - prompts_N >= repetition_from)[row]
+    # Two unknown tokens are not the same word.
+    judged = in_text & (lengths_N - prompts_N >= repetition_from)[row] & (flat != UNK)
     tokens = pl.DataFrame({"row": row[judged], "token": flat[judged]})
     same_row = pl.col("row") == pl.col("row").shift(-2)
     # Ids are below 2²⁰, so three fit into 64 bits.
@@ -193,7 +190,10 @@ def _token_facts(flat: Ids, offsets: Ids, prompts_N: Ids, repetition_from: int) 
 
 
 def facts(config: ValidationConfig, corpus: Path, tokens: Path, split: str, scripts: list[str]) -> pl.DataFrame:
-    """The facts of a split's texts, in row order, without the texts: split, row, source, line, label and the figures."""
+    """A split's facts in row order, without the texts: split, row, source, line, label and the figures.
+
+    `unk_share` is null outside train: to leave out of an evaluation what the model does not know would flatter it.
+    """
     texts = pl.scan_parquet(corpus / f"{split}.parquet").with_row_index("row")
     where = ("split", "row", "source", "line", "label")
     split_texts = texts.with_columns(split=pl.lit(split), row=pl.col("row").cast(pl.Int64))
@@ -203,11 +203,13 @@ def facts(config: ValidationConfig, corpus: Path, tokens: Path, split: str, scri
     assert frame.height == of_tokens.height, (
         f"{split}: {frame.height} texts in {corpus}, {of_tokens.height} in {tokens}"
     )
+    if split != "train":
+        of_tokens = of_tokens.with_columns(unk_share=pl.lit(None, pl.Float64))
     return pl.concat([frame, of_tokens], how="horizontal")
 
 
 def twins(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add `near_duplicate` (an earlier text of the split has this gist, in other words) and `leaked` to all the facts.
+    """Add `near_duplicate` (an earlier text has this gist, in other words; null outside train) and `leaked` to the facts.
 
     A text leaks when its gist stands in a later split too, in the order train, valid, test: it is the earlier split
     that gives it up, so that a benchmark's test set stays as it is.
@@ -218,7 +220,9 @@ def twins(frame: pl.DataFrame) -> pl.DataFrame:
         for later in SPLITS[i + 1 :]:
             leaked = leaked | ((pl.col("split") == split) & pl.col("gist").is_in(gists[later]))
     first = pl.col("written").first().over("split", "gist")
-    return frame.with_columns(near_duplicate=pl.col("written") != first, leaked=leaked).drop("written", "gist")
+    return frame.with_columns(
+        near_duplicate=pl.when(pl.col("split") == "train").then(pl.col("written") != first), leaked=leaked
+    ).drop("written", "gist")
 
 
 def split_facts(frame: pl.DataFrame, tokens: Path) -> pl.DataFrame:

@@ -13,7 +13,7 @@ import great_expectations as gx
 import numpy as np
 import polars as pl
 from great_expectations.core import ExpectationSuite, ExpectationSuiteValidationResult, ExpectationValidationResult
-from great_expectations.expectations import Expectation
+from great_expectations.expectations.expectation import Expectation
 
 Kwargs = dict[str, Any]
 ROW = "__row"

@@ -72,7 +72,6 @@ def pandas_results():
 
 
 def suite_of(*expectations):
-    gx.get_context(mode="ephemeral")
     return gx.ExpectationSuite(name="facts", expectations=list(expectations))
 
 

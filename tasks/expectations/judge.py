@@ -1,0 +1,202 @@
+"""The validation stage: facts are measured, suites judge them, a text that breaks a rule goes to quarantine."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from great_expectations.core import ExpectationSuite, ExpectationValidationResult
+
+from gdcore.errors import UserError
+from gdcore.facts import ValidationConfig, facts, kept_rows, main_scripts, split_facts, twins
+from gdcore.progress import Progress
+from gdcore.tokens import SPLITS
+from tasks.expectations import corpus as of_corpus
+from tasks.expectations import docs
+from tasks.expectations import splits as of_splits
+from tasks.expectations import tokens as of_tokens
+from tasks.expectations.polars_engine import Evaluation, evaluate
+
+NUM_EXAMPLES = 5
+MAX_RECORD = 500  # characters of a text kept in quarantine
+KEY = ["split", "row"]
+PLACE = [*KEY, "source", "line"]
+ADVICE = {
+    "not_text": "look whether this is the right file, and the right text column",
+    "too_many_tokens": "give the generator a larger context, or shorter texts",
+    "empty_split": "give more text, or a larger share of it to this split",
+    "smaller_than_a_batch": "give more text, or a smaller batch size",
+    "leakage": "divide the texts so that near copies stay together (a group column does that)",
+    "vocabulary_coverage": "set tokens.kind to bpe, or see whether the splits come from the same source",
+}
+
+
+def validate(
+    config: ValidationConfig, corpus: Path, tokens: Path, context: int, batch_size: int, out: Path
+) -> Iterator[Progress]:
+    """Write validation/: verdict.json, quarantine.parquet, kept_<split>.npy, summary.json and data_docs/index.html.
+
+    Progress counts texts. The same input gives the same bytes. Raises UserError, once everything is written, when a
+    critical rule fails.
+    """
+    used = json.loads((corpus / "summary.json").read_text("utf-8"))["used"]
+    yield Progress(0, used, "looking at the corpus")
+    out.mkdir(parents=True, exist_ok=True)
+    scripts, frames = main_scripts(pl.scan_parquet(corpus / "train.parquet")), list[pl.DataFrame]()
+    for split in SPLITS:
+        frames.append(facts(config, corpus, tokens, split, scripts))
+        yield Progress(sum(map(len, frames)), used, f"measured {split}")
+    frame = twins(pl.concat(frames))
+    suites = [
+        (ExpectationSuite("corpus", of_corpus.rules(config)), frame, PLACE),
+        (ExpectationSuite("tokens", of_tokens.rules(config, context)), frame, PLACE),
+    ]
+    evaluations = [evaluate(suite, rows.lazy(), index, NUM_EXAMPLES) for suite, rows, index in suites]
+    quarantine = write_quarantine(evaluations, corpus, out)
+    frame = frame.join(quarantine.select(*KEY, kept=False), on=KEY, how="left", maintain_order="left")
+    frame = frame.with_columns(pl.col("kept").fill_null(True))
+    for split in SPLITS:
+        np.save(out / f"kept_{split}.npy", kept_rows(frame, split))
+    of_each_split = split_facts(frame, tokens)
+    suites.append((ExpectationSuite("splits", of_splits.rules(config, batch_size)), of_each_split, ["split"]))
+    evaluations.append(evaluate(suites[-1][0], of_each_split.lazy(), ["split"], NUM_EXAMPLES))
+    verdict = write_verdict(evaluations, of_each_split, corpus, out)
+    reasons = dict(quarantine.group_by("reason").len().sort("len", "reason", descending=[True, False]).iter_rows())
+    num_kept = dict(of_each_split.select("split", "num_texts").iter_rows())
+    counts = {"read": frame.height, "used": sum(num_kept.values()), "quarantined": quarantine.height}
+    assert used == counts["read"] == counts["used"] + counts["quarantined"], f"{used} texts in the corpus, but {counts}"
+    write_json(out / "summary.json", {**counts, "reasons": reasons, "splits": num_kept, "scripts": scripts})
+    yield Progress(used, used, f"{quarantine.height:,} texts in quarantine")
+    if not verdict["success"]:
+        raise UserError(complaint(verdict))
+
+
+def write_quarantine(evaluations: list[Evaluation], corpus: Path, out: Path) -> pl.DataFrame:
+    """Write the texts that broke a rule, with the first they broke as the reason, and all of them."""
+    offending = (
+        pl.concat([evaluation.offending.explode("rules") for evaluation in evaluations])
+        .group_by(*PLACE, maintain_order=True)
+        .agg(pl.col("rules"))
+        .with_columns(reason=pl.col("rules").list.first())
+    )
+    quarantine = with_texts(offending, corpus).select(
+        pl.col("text").str.slice(0, MAX_RECORD).alias("record"), "source", "line", "reason", *KEY, "rules"
+    )
+    quarantine = quarantine.sort(pl.col("split").replace_strict({split: i for i, split in enumerate(SPLITS)}), "row")
+    quarantine.write_parquet(out / "quarantine.parquet")
+    return quarantine
+
+
+def with_texts(rows: pl.DataFrame, corpus: Path) -> pl.DataFrame:
+    """Add the texts of some rows, in their order."""
+    found = [
+        pl.scan_parquet(corpus / f"{split}.parquet")
+        .select("text")
+        .with_row_index("row")
+        .with_columns(row=pl.col("row").cast(pl.Int64), split=pl.lit(split))
+        .join(rows.filter(pl.col("split") == split).select(*KEY).unique().lazy(), on=KEY, how="semi")
+        .collect(engine="streaming")
+        for split in SPLITS
+    ]
+    return rows.join(pl.concat(found), on=KEY, how="left", maintain_order="left")
+
+
+def write_verdict(
+    evaluations: list[Evaluation], of_each_split: pl.DataFrame, corpus: Path, out: Path
+) -> dict[str, Any]:
+    """Write verdict.json and the Data Docs. No time, no machine: the same corpus gives the same bytes."""
+    suites: list[dict[str, Any]] = []
+    for evaluation in evaluations:
+        results = [report(result, of_each_split, corpus) for result in evaluation.result.results]
+        suites.append({"name": evaluation.result.suite_name, "results": results})
+    critical = [r for suite in suites for r in suite["results"] if r["severity"] == "critical" and not r["success"]]
+    verdict = {"success": not critical, "suites": suites}
+    write_json(out / "verdict.json", verdict)
+    (out / "data_docs").mkdir(exist_ok=True)
+    page = docs.page(verdict, [evaluation.result for evaluation in evaluations])
+    (out / "data_docs" / "index.html").write_text(page, "utf-8")
+    return verdict
+
+
+def report(result: ExpectationValidationResult, of_each_split: pl.DataFrame, corpus: Path) -> dict[str, Any]:
+    """One rule of the verdict: for texts the share that satisfies it is observed, for splits the figure of each."""
+    configuration, found = result.expectation_config, result.result
+    assert configuration is not None
+    rows: list[dict[str, Any]] = found.get("unexpected_index_list", [])
+    column = str(configuration.kwargs.get("column"))
+    if "row" in (found.get("unexpected_index_column_names") or []):
+        schema = {"split": pl.String, "row": pl.Int64}
+        texts = with_texts(pl.DataFrame(rows, schema_overrides=schema), corpus).to_dicts() if rows else []
+        examples = [
+            {
+                "source": r["source"],
+                "line": r["line"],
+                "text": f"{r['text'][:200]!r} ({column} {docs.observed(r[column])})",
+            }
+            for r in texts
+        ]
+        percent = found["unexpected_percent"]
+        observed = None if percent is None else round(1 - percent / 100, 6)
+    elif "unexpected_index_list" in found:
+        examples = [{"source": r["split"], "line": None, "text": f"{column} {docs.observed(r[column])}"} for r in rows]
+        figures = of_each_split.select("split", column).drop_nulls().iter_rows()
+        observed = {split: round(value, 6) for split, value in figures}
+    else:
+        examples, observed = [], found["observed_value"]
+        if isinstance(observed, dict):  # quantiles
+            observed = {f"quantile {q:g}": v for q, v in zip(observed["quantiles"], observed["values"], strict=True)}
+    return {
+        "rule": str((configuration.meta or {})["rule"]),
+        "severity": configuration.to_json_dict()["severity"],
+        "success": bool(result.success),
+        "observed": observed,
+        "threshold": expectation(configuration.kwargs),
+        "unexpected_count": found.get("unexpected_count", 0),
+        "examples": examples,
+    }
+
+
+def expectation(kwargs: dict[str, Any]) -> str:
+    """What a rule expects, in words: «num_tokens ≤ 32 in at least 90% of texts»."""
+    if ranges := kwargs.get("quantile_ranges"):
+        pairs = zip(ranges["quantiles"], ranges["value_ranges"], strict=True)
+        return ", ".join(f"{kwargs['column']}, quantile {q:g}, {bounds(*ends)}" for q, ends in pairs)
+    column = kwargs.get("column", "rows")
+    if "value_set" in kwargs:
+        words = f"{column} {' or '.join(json.dumps(value) for value in kwargs['value_set'])}"
+    elif kwargs.get("min_value") is None and kwargs.get("max_value") is None:
+        words = f"{column} present"
+    else:
+        words = f"{column} {bounds(kwargs.get('min_value'), kwargs.get('max_value'))}"
+    mostly = kwargs.get("mostly", 1)
+    return f"{words} in at least {mostly:.4g} of texts" if mostly < 1 else words
+
+
+def bounds(low: float | None, high: float | None) -> str:
+    """Two ends, either of which may be open."""
+    ends = [f"{sign} {end:,.10g}" for sign, end in (("≥", low), ("≤", high)) if end is not None]
+    return " and ".join(ends)
+
+
+def complaint(verdict: dict[str, Any]) -> str:
+    """The critical rules that failed: expected, observed, where first, what to do."""
+    failed = [
+        r for suite in verdict["suites"] for r in suite["results"] if r["severity"] == "critical" and not r["success"]
+    ]
+    parts: list[str] = []
+    for r in failed:
+        first = "; ".join(f"{docs.place(example)} {example['text']}" for example in r["examples"][:3])
+        share = "satisfied by " if "texts" in r["threshold"] else ""
+        advice = ADVICE.get(r["rule"], "mend the texts, or change the threshold under `validation`")
+        parts.append(
+            f"{r['rule']}: expected {r['threshold']}, observed {share}{docs.observed(r['observed'])}"
+            + (f"; first: {first}" if first else "")
+            + f"; {advice}"
+        )
+    return "the corpus is not fit to train on. " + ". ".join(parts)
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", "utf-8")
