@@ -65,7 +65,6 @@ def finish(run: Run) -> dict[str, Any]:
     """Link what a person looks for into the run folder, make the run the latest, and say what came of it."""
     run.link("bundle", run.path("export") / "bundle")
     run.link("report.html", run.path("evaluation") / "report.html")
-    run.link("data_docs", run.path("validation") / "data_docs")
     result = {
         "run": str(run.folder),
         "bundle": str(run.path("export") / "bundle"),

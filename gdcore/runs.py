@@ -75,9 +75,12 @@ class Run(Settings):
             )
         return line.ref
 
-    def record(self, stage: str, ref: Ref, state: Outcome, seconds: float) -> None:
-        lines = self.refs | {stage: Stage(ref=ref, state=state, seconds=round(seconds, 3))}
-        _write(self.folder / "refs.json", json.dumps({k: v.model_dump() for k, v in lines.items()}, indent=1))
+    def record(self, stage: str, ref: Ref, state: Outcome, seconds: float) -> Stage:
+        """Note what a stage gave."""
+        line = Stage(ref=ref, state=state, seconds=round(seconds, 3))
+        lines = {name: each.model_dump() for name, each in (self.refs | {stage: line}).items()}
+        _write(self.folder / "refs.json", json.dumps(lines, indent=1))
+        return line
 
     def log_metrics(self, stage: str, lines: Iterable[str]) -> None:
         """Append a stage's `metrics.jsonl` to the run's, each line saying whose it is."""

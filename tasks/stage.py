@@ -53,7 +53,6 @@ def stage(name: str, *tags: str, **options: Any) -> Callable[[Body[P]], Call[P]]
         @functools.wraps(body)
         def recorded(run: Run, *args: P.args, **kwargs: P.kwargs) -> Ref | State[Ref]:
             done = body(run, *args, **kwargs)
-            run.record(name, done.ref, done.state, done.seconds)
             log.info("%-12s %s in %.1f s", name, done.state, done.seconds)
             if done.state == "reused":
                 return Completed(name="Reused", message=f"{done.ref.name} was in the store", data=done.ref)
@@ -79,9 +78,9 @@ def build(
     sources: Iterable[str],
     files: Iterable[str] = (),
 ) -> Stage:
-    """Find the artifact of this recipe or make it: `make(out, work)` writes into `out` and keeps checkpoints in `work`.
+    """Find the artifact of this recipe or make it, and record in the run which it was.
 
-    `config` holds what the stage is told (settings are dumped), `inputs` what it reads (artifacts, or what identifies the
+    `make(out, work)` writes into `out` and keeps its checkpoints in `work`; `config` holds what the stage is told (settings are dumped), `inputs` what it reads (artifacts, or what identifies the
     user's files), `sources` the modules it runs and `files` the package data it uses.
     """
     start = time.monotonic()
@@ -91,7 +90,7 @@ def build(
     store = run.store
     with store.lock(kind, address):
         if ref := store.find(kind, address):
-            return Stage(ref=ref, state="reused", seconds=time.monotonic() - start)
+            return run.record(kind, ref, "reused", time.monotonic() - start)
         with store.draft(kind, address) as draft:
             try:
                 relay(kind, make(draft, store.work(kind, address)))
@@ -104,7 +103,7 @@ def build(
                         "and start again: what is complete is reused."
                     ) from error
                 raise
-    return Stage(ref=ref, state="built", seconds=time.monotonic() - start)
+    return run.record(kind, ref, "built", time.monotonic() - start)
 
 
 def transient(task: object, task_run: TaskRun, state: State[Any]) -> bool:

@@ -187,13 +187,12 @@ def complaint(verdict: dict[str, Any]) -> str:
     ]
     parts: list[str] = []
     for r in failed:
-        first = "; ".join(f"{docs.place(example)} {example['text']}" for example in r["examples"][:3])
-        share = "satisfied by " if "texts" in r["threshold"] else ""
-        advice = ADVICE.get(r["rule"], "mend the texts, or change the threshold under `validation`")
+        texts = [example for example in r["examples"][:3] if example["line"] is not None]
+        first = "; ".join(f"{docs.place(example)} {example['text']}" for example in texts)
         parts.append(
-            f"{r['rule']}: expected {r['threshold']}, observed {share}{docs.observed(r['observed'])}"
+            f"{r['rule']}: expected {r['threshold']}, observed {docs.observed(r['observed'])}"
             + (f"; first: {first}" if first else "")
-            + f"; {advice}"
+            + f"; {ADVICE.get(r['rule'], 'mend the texts, or change the threshold under `validation`')}"
         )
     return "the corpus is not fit to train on. " + ". ".join(parts)
 
