@@ -54,9 +54,9 @@ class CorpusConfig(Settings):
     group_column: str | None = None
     """Key of what must stay on one side of the split (document, author, dialogue). By default the prompt, or the text
     itself where there is no prompt."""
-    valid_fraction: float = Field(default=0.05, ge=0, lt=1)
+    valid_fraction: float = Field(default=0.05, gt=0, lt=1)
     """Share of the groups that goes to valid, where the split is drawn."""
-    test_fraction: float = Field(default=0.05, ge=0, lt=1)
+    test_fraction: float = Field(default=0.05, gt=0, lt=1)
     """Share of the groups that goes to test, where the split is drawn."""
     split_seed: int = Field(default=0, ge=0)
     """Salt of the split's hash: another seed, another division. Keep it for as long as the corpus grows."""

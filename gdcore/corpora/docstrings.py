@@ -9,10 +9,11 @@ import gc
 import platform
 import sysconfig
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from hashlib import sha256
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
@@ -61,16 +62,16 @@ def read(names: Sequence[str]) -> Iterator[tuple[pl.DataFrame, int, int]]:
 
 def versions(names: Sequence[str]) -> dict[str, str]:
     """Package → version; of its sources' bytes where it has none (a local folder). Raises UserError as `read` does."""
-    found = _packages(names)
-    distributions = packages_distributions() if found else dict[str, list[str]]()
-    return {package.name: _version(package, distributions) for package in found}
+    return {package.name: _version(package) for package in _packages(names)}
 
 
-def _version(package: Package, distributions: Mapping[str, list[str]]) -> str:
+def _version(package: Package) -> str:
     if package.name == STDLIB:
         return platform.python_version()
-    if package.name in distributions:
-        return version(distributions[package.name][0])
+    with suppress(PackageNotFoundError):
+        return version(package.name)
+    if distributions := packages_distributions().get(package.name):  # a second's search, for the few named otherwise
+        return version(distributions[0])
     digest = sha256()
     for source, path in _modules(package):
         digest.update(source.encode() + b"\0" + path.read_bytes())
@@ -83,7 +84,7 @@ def _packages(names: Sequence[str]) -> list[Package]:
     for given in names:
         name = given.removesuffix("?")
         roots = _roots(name)
-        if roots and any(True for _ in _modules(Package(name, roots))):
+        if any(_is_read(path, root) for root in roots for path in _sources(root)):
             found[name] = Package(name, roots)
         elif not given.endswith("?"):
             if roots:
@@ -122,12 +123,19 @@ def _modules(package: Package) -> Iterator[tuple[str, Path]]:
     """(path below the place it is installed in, path) of each module, sorted."""
     for root in package.roots:
         base = root if package.name == STDLIB else root.parent
-        paths = [root] if root.is_file() else sorted(root.rglob("*.py"))
-        for path in paths:
-            folders = path.relative_to(root).parts[:-1]
-            private = any(folder.startswith(PRIVATE) and folder != PUBLIC for folder in folders)
-            if SKIPPED.isdisjoint(folders) and not private and not path.name.startswith(("test_", "conftest")):
-                yield path.relative_to(base).as_posix(), path
+        for path in sorted(path for path in _sources(root) if _is_read(path, root)):
+            yield path.relative_to(base).as_posix(), path
+
+
+def _sources(root: Path) -> Iterable[Path]:
+    return [root] if root.is_file() else root.rglob("*.py")
+
+
+def _is_read(path: Path, root: Path) -> bool:
+    """Does a source hold documentation that users read?"""
+    folders = path.relative_to(root).parts[:-1]
+    private = any(folder.startswith(PRIVATE) and folder != PUBLIC for folder in folders)
+    return SKIPPED.isdisjoint(folders) and not private and not path.name.startswith(("test_", "conftest"))
 
 
 def _documentation(path: Path, source: str) -> Iterator[tuple[int, str]]:

@@ -29,7 +29,7 @@ SKIPPED_SECTIONS = {"references", "see also", "bibliography", "authors", "author
 # What stands before the text of a list item or of a parameter; the text that follows is prose like any other.
 LEAD = re.compile(
     r"(?:(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)]|:[A-Za-z][^:`]*:)\s+)?"
-    r"(?:[*`'\"]{0,3}[A-Za-z_][\w.,/ *`'\"-]{0,40}(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?[*`]{0,3}"
+    r"(?P<name>[*`'\"]{0,3}[A-Za-z_][\w.,/ *`'\"-]{0,40}(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?[*`]{0,3}"
     r"\s*(?::|--|—|–)\s+(?=[A-Z`]))?"
 )
 NAME_AND_TYPE = re.compile(r"[*`\w.,/ \\-]+ : \S|[*\w.,]+ *:$|:\w[^:`]*:$")
@@ -61,6 +61,7 @@ def _paragraphs(docstring: str) -> Iterator[str]:
     """Running text, one paragraph at a time, its lines joined."""
     paragraph: list[str] = []
     base = body = 0  # indentation of the paragraph's first line and of the others (-1: not known yet)
+    named = False  # is this the text of a parameter
     for indent, line in _text_lines(docstring):
         starts = LEAD.match(line) if line else None
         lead = starts.end() if starts else 0
@@ -70,15 +71,16 @@ def _paragraphs(docstring: str) -> Iterator[str]:
         if line and not lead and paragraph and body < 0 and indent > base:
             body = indent
             what = paragraph[-1]
-            if STOP.search(what) or not (line[0].isupper() or what.count(" ") < TYPE_WORDS):
-                paragraph.append(line)
-            else:
+            if named and not STOP.search(what) and (line[0].isupper() or what.count(" ") < TYPE_WORDS):
                 paragraph = [line]
+            else:
+                paragraph.append(line)
             continue
         if not (line and paragraph and indent > base and not STOP.search(paragraph[-1])):  # else a term, then its text
             yield " ".join(paragraph)
         paragraph = [] if not line[lead:] or (not lead and NAME_AND_TYPE.match(line)) else [line[lead:]]
         base, body = indent, -1 if lead else indent
+        named = bool(starts and starts["name"])
     yield " ".join(paragraph)
 
 

@@ -26,7 +26,8 @@ MAGIC = {
     b"\xfe\xff": "UTF-16",
 }
 HEAD = 1 << 16
-MAX_CONTROL = 0.05  # share of control bytes in the head of a file above which it is no text
+MAX_CONTROL = 0.05  # share of control bytes in the head of a file above which it is no text,
+FEW_CONTROL = 16  # unless they are so few that they may be a small file's accidents
 CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
 
 
@@ -136,7 +137,8 @@ def _checked(path: Path) -> Path:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from error
     kind = next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), None)
-    if kind is None and len(head) - len(head.translate(None, CONTROL)) > MAX_CONTROL * len(head):
+    num_control = len(head) - len(head.translate(None, CONTROL))
+    if kind is None and num_control > max(MAX_CONTROL * len(head), FEW_CONTROL):
         kind = "binary"
     if kind:
         raise UserError(

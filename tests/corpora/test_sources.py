@@ -1,0 +1,127 @@
+"""What a user can point at, and what is said when it cannot be read."""
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gdcore.corpora.build import CorpusConfig, build_corpus, identity, source_files, source_versions
+from gdcore.errors import UserError
+
+
+def files(*patterns: str, **options: object) -> list[Path]:
+    return source_files(CorpusConfig(paths=patterns, **options))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.txt", "a.txt", "deep/c.jsonl", "deep/notes.md", ".hidden/d.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('{"text": "x"}\n')
+    (tmp_path / "empty.txt").touch()
+    return tmp_path
+
+
+def test_file_folder_and_glob(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = [folder / "a.txt", folder / "b.txt", folder / "deep/c.jsonl"]
+    assert files(str(folder)) == everything
+    assert files(str(folder / "*.txt")) == everything[:2]
+    assert files(str(folder / "**/*")) == everything
+    assert files(str(folder / "b.txt"), str(folder)) == [everything[1], everything[0], everything[2]]  # each once
+    monkeypatch.chdir(folder)
+    assert files("deep/c.jsonl", "a.txt") == [everything[2], everything[0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.txt", b"", "is empty"),
+        ("table.csv", b"a,b\n", "is not a kind of file that can be read: expected .txt and .jsonl"),
+        ("packed.txt", gzip.compress(b"words"), "holds gzip data"),
+        ("wide.txt", "words".encode("utf-16"), "holds UTF-16 data"),
+        ("noise.txt", bytes(range(256)) * 100, "holds binary data"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name} {message}"):
+        files(str(tmp_path / name))
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere.txt does not exist"):
+        files(str(tmp_path / "nowhere.txt"))
+    with pytest.raises(UserError, match=r"no .txt and .jsonl file with text in it; there is no file there at all"):
+        files(str(tmp_path))
+    (tmp_path / "x.md").write_text("x")
+    with pytest.raises(UserError, match=r"what is there: .md"):
+        files(str(tmp_path / "*"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "locked.txt"
+    path.write_text("x\n")
+    path.chmod(0)
+    with pytest.raises(UserError, match="cannot be read: Permission denied"):
+        files(str(path))
+
+
+def test_columns_of_plain_text(folder: Path) -> None:
+    with pytest.raises(UserError, match="label_column names a column"):
+        files(str(folder / "a.txt"), label_column="k")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"paths": ("a",), "docstrings": ("typer",)}, "give one source of text, not paths and docstrings"),
+        ({"test": ("a",)}, "go with train files"),
+        ({"valid_fraction": 0.5, "test_fraction": 0.5}, "must stay below 1"),
+        ({"min_characters": 9, "max_characters": 8}, "is above max_characters 8"),
+        ({"keep_duplicates": True}, "keep_duplicates would let one text stand on two sides"),
+        ({"max_characters": -1}, "greater than or equal to 1"),
+        ({"path": "a"}, "Extra inputs"),
+    ],
+)
+def test_settings_that_contradict_each_other(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        CorpusConfig(**options)  # pyright: ignore[reportArgumentType]
+
+
+def test_identity_is_what_the_corpus_is_made_of(tmp_path: Path) -> None:
+    ids = []
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "a.txt").write_text("one\n")
+        ids.append(identity(CorpusConfig(paths=(str(tmp_path / place / "a.txt"),))))
+    assert ids[0] == ids[1]
+    assert str(tmp_path) not in str(ids)
+    (tmp_path / "there/a.txt").write_text("two\n")
+    changed = identity(CorpusConfig(paths=(str(tmp_path / "there/a.txt"),)))
+    assert changed != ids[0]
+    assert identity(CorpusConfig(paths=(str(tmp_path / "here/a.txt"),), split_seed=1)) != ids[0]
+    packages = identity(CorpusConfig(docstrings=("stdlib", "typer")))["packages"]
+    assert packages == source_versions(CorpusConfig(docstrings=("stdlib", "typer")))
+    assert list(packages) == ["stdlib", "typer"]
+
+
+def test_nothing_is_left_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text('not json\n[]\n{"text": 5}\nnor this\n')
+    config = CorpusConfig(paths=(str(path),))
+    with pytest.raises(
+        UserError, match=r"None of the 4 records .* invalid_json 2 times \(first: bad.jsonl:1 'not json'\)"
+    ):
+        list(build_corpus(config, tmp_path / "out"))
+    assert list((tmp_path / "out").iterdir()) == []
+    path.write_text('{"text": "just one"}\n')
+    with pytest.raises(UserError, match="has 1 usable texts, and none of them falls in"):
+        list(build_corpus(config, tmp_path / "out"))
+    progress = build_corpus(CorpusConfig(docstrings=("typer",)), tmp_path / "out")
+    next(progress)
+    progress.close()  # the caller gave up
+    assert list((tmp_path / "out").iterdir()) == []
