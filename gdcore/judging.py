@@ -94,7 +94,8 @@ class Judge:
         if number is None or len(texts) <= number:
             return list(texts)
         rng = np.random.default_rng(self.protocol.seed)
-        return [texts[i] for i in sorted(rng.choice(len(texts), number, replace=False).tolist())]
+        rows: list[int] = np.sort(rng.choice(len(texts), number, replace=False)).tolist()
+        return [texts[row] for row in rows]
 
 
 def evaluate_texts(

@@ -1,0 +1,141 @@
+"""Texts against texts: what is read, how it is cut, what is said when it falls short; and published figures."""
+
+import json
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+from nltk.tokenize.destructive import NLTKWordTokenizer
+
+from gdcore import protocol
+from gdcore.errors import UserError
+from gdcore.judging import Judge, evaluate_texts, read_texts
+from gdcore.words import split, splitter_for
+
+TEXTS = [
+    f"The {a} cat {b} the {c} mat." for a in ("big", "red") for b in ("saw", "ate") for c in ("old", "new", "flat")
+]
+SAMPLES = [f"The {a} cat saw the {c} mat ." for a in ("big", "blue") for c in ("old", "odd")]
+
+
+def test_every_figure_has_an_interval_and_the_counts_say_what_was_judged() -> None:
+    result = evaluate_texts(SAMPLES, TEXTS, TEXTS[:6])
+    assert result["protocol"] == "gdflow"
+    assert result["counts"] == {
+        "samples": 4,
+        "references": 12,
+        "train": 6,
+        "empty": 0,
+        "tokens": 32,
+        "words": "words and punctuation",
+    }
+    expected = {f"{kind}bleu_{n}" for kind in ("", "self_") for n in (2, 3, 4, 5)} | {
+        f"distinct_{n}" for n in (1, 2, 3, 4)
+    }
+    expected |= {"unique", "copy_rate", "copy_rate_floor", "vocabulary_coverage", "length"}
+    assert set(result["metrics"]) == expected
+    for figure in result["metrics"].values():
+        assert set(figure) == {"value", "low", "high"}
+        assert figure["low"] <= figure["value"] <= figure["high"]
+    # Case is ignored, and a full stop glued to its word is the same as one that is not.
+    assert result["metrics"]["copy_rate"]["value"] == 1 / 4
+    assert result == evaluate_texts(SAMPLES, TEXTS, TEXTS[:6])
+
+
+def test_too_few_texts_are_judged_and_said_to_be_too_few() -> None:
+    warnings = evaluate_texts([*SAMPLES, " "], TEXTS)["warnings"]
+    assert "5 samples of the 10,000 that the protocol gdflow asks for" in warnings
+    assert "self_bleu, unique, vocabulary_coverage: defined on 2,000 samples, taken on 5" in warnings
+    assert "distinct: defined on 20,000 tokens, taken on 32" in warnings
+    assert "1 samples are empty; they score 0" in warnings
+
+
+def test_an_empty_sample_counts_and_an_empty_reference_does_not() -> None:
+    whole, with_empty = evaluate_texts(SAMPLES, TEXTS), evaluate_texts([*SAMPLES, ""], [*TEXTS, "", "  "])
+    assert with_empty["counts"]["references"] == 12
+    assert with_empty["metrics"]["bleu_2"]["value"] == pytest.approx(whole["metrics"]["bleu_2"]["value"] * 4 / 5)
+
+
+def test_of_too_many_texts_so_many_are_drawn_and_always_the_same() -> None:
+    few = protocol.load("gdflow").model_copy(update={"samples": 3, "references": 5})
+    first, second = Judge(TEXTS, None, few), Judge(TEXTS, None, few)
+    assert len(first.references) == 5
+    assert first(SAMPLES)["counts"]["samples"] == 3
+    assert first(SAMPLES) == second(SAMPLES)
+
+
+@pytest.mark.parametrize(("samples", "references", "side"), [([""], ["a"], "samples"), (["a"], [" "], "references")])
+def test_no_text_at_all(samples: list[str], references: list[str], side: str) -> None:
+    with pytest.raises(UserError, match=f"the {side} hold no text"):
+        evaluate_texts(samples, references)
+
+
+def test_unknown_protocol_names_those_there_are() -> None:
+    with pytest.raises(UserError, match=r"no protocol named 'texgen'; there are gdflow, texygen-paper"):
+        evaluate_texts(SAMPLES, TEXTS, protocol="texgen")
+    assert protocol.names() == ["gdflow", "texygen-paper"]
+
+
+def test_text_without_spaces_is_judged_by_characters() -> None:
+    result = evaluate_texts(["我喜歡喝茶", "他不喝咖啡"], ["我喜歡喝咖啡", "他喝茶"])
+    assert result["counts"]["words"] == "characters (the text puts no spaces between words)"
+    assert result["counts"]["tokens"] == 10
+    assert result["metrics"]["bleu_2"]["value"] > 0.5
+
+
+def test_words() -> None:
+    assert splitter_for(["ein Haus", "二"]) == "words"
+    assert split(["It's «fine», isn’t it?  (yes)"], "words") == [
+        ["It's", "«", "fine", "»", ",", "isn’t", "it", "?", "(", "yes", ")"]
+    ]
+    assert split(["मैं हिन्दी पढ़ता हूँ।"], "words") == [["मैं", "हिन्दी", "पढ़ता", "हूँ", "।"]]  # vowel signs stay inside
+
+
+def test_the_short_way_through_nltks_tokeniser_gives_the_same_words() -> None:
+    rng = random.Random(0)
+    texts = ["".join(rng.choice("ab ,.'-\"(A") for _ in range(rng.randint(0, 14))) for _ in range(3000)]
+    texts += ["".join(rng.choice("ab ,. A") for _ in range(rng.randint(0, 14))) for _ in range(3000)]
+    texts += ["I cannot, gonna go .", "lemme see..", ",", "a,", ",a", "", " ."]
+    tokenizer = NLTKWordTokenizer()
+    assert split(texts, "nltk") == [tokenizer.tokenize(text) for text in texts]
+
+
+def test_reading_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes("\ufeffone\r\n\ntwo\u2028three\n".encode())
+    assert read_texts(path) == ["one", "", "two\u2028three"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "cannot be read"),
+        (b"", "holds no text"),
+        (b"\n \n", "holds no text"),
+        (b"ok\nca\xe9\n", "line 2: not UTF-8"),
+        (b"a\0b\n", "a binary file"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path: Path, content: bytes | None, complaint: str) -> None:
+    path = tmp_path / "texts.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=complaint):
+        read_texts(path)
+
+
+@pytest.mark.bench_data
+@pytest.mark.skipif("GDFLOW_BENCH_DATA" not in os.environ, reason="GDFLOW_BENCH_DATA is unset")
+def test_texygen_paper_reproduces_the_published_samples_figures() -> None:
+    """48 cells within .002 in ten seconds: sentence BLEU and leave-one-out self-BLEU, orders 2 to 5, six models."""
+    data = Path(os.environ["GDFLOW_BENCH_DATA"])
+    golden = json.loads((Path(__file__).parent / "golden" / "texygen_paper.json").read_text())
+    begun = time.process_time()
+    judge = Judge(read_texts(data / "coco" / "test.txt"), protocol="texygen-paper")
+    for model, expected in golden.items():
+        metrics = judge(read_texts(data / "published_samples" / f"texygen_{model}.txt"))["metrics"]
+        found = [metrics[f"{kind}bleu_{n}"]["value"] for kind in ("", "self_") for n in (2, 3, 4, 5)]
+        assert found == pytest.approx(expected, abs=0.002), model
+    assert time.process_time() - begun < 10
