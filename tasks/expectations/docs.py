@@ -70,7 +70,9 @@ def observed(figure: Any) -> str:
         return ", ".join(f"{name} {observed(value)}" for name, value in figure.items()) or "nothing to judge"
     if figure is None:
         return "nothing to judge"
-    return f"{figure:.4g}" if isinstance(figure, float) else f"{figure:,}"
+    if isinstance(figure, bool):
+        return "yes" if figure else "no"
+    return f"{figure:.6g}" if isinstance(figure, float) else f"{figure:,}"
 
 
 def sections(result: ExpectationSuiteValidationResult) -> str:

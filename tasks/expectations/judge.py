@@ -165,7 +165,7 @@ def expectation(kwargs: dict[str, Any]) -> str:
         return ", ".join(f"{kwargs['column']}, quantile {q:g}, {bounds(*ends)}" for q, ends in pairs)
     column = kwargs.get("column", "rows")
     if "value_set" in kwargs:
-        words = f"{column} {' or '.join(json.dumps(value) for value in kwargs['value_set'])}"
+        words = f"{column} {' or '.join(docs.observed(value) for value in kwargs['value_set'])}"
     elif kwargs.get("min_value") is None and kwargs.get("max_value") is None:
         words = f"{column} present"
     else:
