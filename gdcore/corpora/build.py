@@ -90,45 +90,39 @@ def build_corpus(config: CorpusConfig, out: Path) -> Iterator[Progress]:
 
 
 class Division:
-    """Gives each text its side and finds those that were seen before."""
+    """Gives each text its side, and finds those that were seen before."""
 
     def __init__(self, config: CorpusConfig) -> None:
         self.config = config
-        self.given = set(config.sides) - {""}
         # What is drawn out of the texts that were not given for valid or test.
-        self.valid = 0.0 if "valid" in self.given else config.valid_fraction
-        self.test = 0.0 if "test" in self.given else config.test_fraction
-        self.seen = {name: Seen() for name in ("test", "valid", "train")}
+        self.valid = 0.0 if "valid" in config.sides else config.valid_fraction
+        self.test = 0.0 if "test" in config.sides else config.test_fraction
+        self.seen = {split: Seen() for split in ("test", "valid", "train")}  # in the order in which they are read
 
     def divide(self, frame: pl.DataFrame, given: str) -> pl.DataFrame:
         """Add `side`; fill `reason` of repetitions. `given`: the split the frame's texts were given for, or ""."""
         given = given or "train"
-        usable = frame["reason"].is_null()
-        texts = frame.filter(usable)
+        rows = frame["reason"].is_null().arg_true()
+        texts = frame[rows]
         pair = pl.when(pl.col("prompt").is_null()).then("text").otherwise(pl.col("prompt") + "\0" + pl.col("text"))
-        keys, groups = texts.select(pair.alias("key"), pl.coalesce("group", "prompt", "text").alias("group"))
+        keys, groups = texts.select(key=pair, group=pl.coalesce("group", "prompt", "text"))
         key_digests = digest(keys.to_list(), self.config.split_seed)
         group_digests = key_digests if keys.equals(groups) else digest(groups.to_list(), self.config.split_seed)
-        reason = np.full(len(texts), None, dtype=object)
-        for other in ("test", "valid"):
-            if other == given:
-                break
-            overlap = self.seen[other].holds(key_digests) & (reason == None)  # noqa: E711
-            reason[overlap] = f"also_in_{other}"
-        new = self.seen[given].add(key_digests)
-        if not self.config.keep_duplicates:
-            reason[~new & (reason == None)] = "duplicate"  # noqa: E711
         if given == "train":
             sides = side(group_digests, self.valid, self.test)
         else:
             sides = np.full(len(texts), SPLITS.index(given), dtype=np.uint8)
-        verdict = pl.DataFrame(
-            {"row": usable.arg_true(), "side": sides, "again": pl.Series(reason.tolist(), dtype=pl.String)}
-        )
+        before = list(self.seen)[: list(self.seen).index(given)]
+        again = {f"also_in_{split}": self.seen[split].holds(key_digests) for split in before}
+        new = self.seen[given].add(key_digests)
+        if not self.config.keep_duplicates:
+            again["duplicate"] = ~new
+        verdicts = pl.DataFrame({"row": rows, "side": sides, **again})
+        reasons = (pl.when(name).then(pl.lit(name)) for name in again)
         return (
             frame.with_row_index("row")
-            .join(verdict, on="row", how="left", maintain_order="left")
-            .with_columns(reason=pl.coalesce("reason", "again"))
+            .join(verdicts, on="row", how="left", maintain_order="left")
+            .with_columns(reason=pl.coalesce("reason", *reasons))
         )
 
 
