@@ -1,6 +1,7 @@
 """Texts against texts, under a named protocol: the part of evaluation that needs no model."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -13,6 +14,9 @@ from gdcore.protocol import Protocol
 from gdcore.protocol import load as load_protocol
 from gdcore.statistics import Figure, Measurement, Ratio, figures
 from gdcore.words import DESCRIPTION, Splitter, split, splitter_for
+
+PART = 100_000
+"""Texts cut into words at a time."""
 
 
 class Result(TypedDict):
@@ -59,7 +63,7 @@ class Judge:
         drawn = self._at_most(real, self.protocol.references)
         self.how: Splitter = splitter_for(drawn) if self.protocol.words == "auto" else self.protocol.words
         self.references = self._units(drawn)
-        self.train = None if train is None else frozenset(joined(self._units(train)))
+        self.train = None if train is None else self._known(train)
         self.num_train = None if train is None else len(train)
 
     def __call__(self, samples: Sequence[str], nll: Ratio | None = None) -> Result:
@@ -88,6 +92,11 @@ class Judge:
 
     def _units(self, texts: Sequence[str]) -> list[list[str]]:
         return split([text.lower() for text in texts] if self.protocol.lowercase else texts, self.how)
+
+    def _known(self, texts: Sequence[str]) -> frozenset[str]:
+        """Texts as metrics look them up; a part at a time, since a training corpus may be large."""
+        parts = (texts[start : start + PART] for start in range(0, len(texts), PART))
+        return frozenset(chain.from_iterable(joined(self._units(part)) for part in parts))
 
     def _at_most(self, texts: Sequence[str], number: int | None) -> list[str]:
         """All texts, or so many of them drawn at random, in their order."""
