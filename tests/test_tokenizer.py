@@ -88,6 +88,7 @@ def test_both_paths_class_every_character_alike(lowercase):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_both_paths_class_every_character_of_unicode_alike():
     rows = every_character(0x110000)
     tokenizer = from_texts("word", True, rows)
