@@ -13,8 +13,9 @@ from small_corpus import write_corpus
 
 from gdcore import plugins
 from gdcore.checkpoint import build_discriminator, build_generator, save_weights
+from gdcore.contracts import Generator
 from gdcore.export.bundle import ExportConfig, export_bundle
-from gdcore.tokenizer import EOS
+from gdcore.export.step import Step
 from gdcore.tokens import TokenizerConfig, build_tokens
 
 CONTEXT = 24
@@ -42,21 +43,30 @@ def tokens(prompted: bool = False) -> Path:
     return out
 
 
-def checkpoint(
-    out: Path, generator: str = "lstm", discriminator: str | None = "cnn", vocab_size: int = 155, **config: int
-) -> Path:
-    """A model as training leaves it. Its weights are large enough for some tokens to be much likelier than others."""
+def generator(name: str = "lstm", vocab_size: int = 60, **config: object) -> Generator:
+    """A model with weights large enough for some tokens to be much likelier than others."""
     torch.manual_seed(0)
-    generator_config = plugins.load("generators", generator).Config(**{**SMALL, **config})
-    model = build_generator(generator_config, vocab_size, CONTEXT)
+    small = SMALL if name == "lstm" else {}
+    model = build_generator(plugins.load("generators", name).Config(**small | config), vocab_size, CONTEXT)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(4)
-        model.output.bias.normal_()
-        model.output.bias[EOS] += 2.0
+    return model.eval()
+
+
+@cache
+def traced(name: str = "lstm", **config: object) -> tuple[Generator, Step]:
+    """A generator over 60 tokens, and its step as a graph (tracing takes seconds)."""
+    model = generator(name, **config)
+    return model, Step(model, 20)
+
+
+def checkpoint(out: Path, discriminator: str | None = "cnn", vocab_size: int = 155) -> Path:
+    """A model as training leaves it."""
+    model = generator(vocab_size=vocab_size)
     out.mkdir(parents=True, exist_ok=True)
     save_weights(model, out / "generator.safetensors")
-    about = {"generator": generator_config.model_dump(mode="json"), "vocab_size": vocab_size, "context": CONTEXT}
+    about = {"generator": model.config.model_dump(mode="json"), "vocab_size": vocab_size, "context": CONTEXT}
     if discriminator:
         judge_config = plugins.load("discriminators", discriminator).Config(embedding_dim=16)
         save_weights(build_discriminator(judge_config, vocab_size), out / "discriminator.safetensors")

@@ -17,7 +17,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from onnx import ModelProto
 from pydantic import Field
@@ -90,7 +89,7 @@ def export_bundle(
             "vocab_size": generator.vocab_size,
             "context": generator.context,
             "special_tokens": {name.strip("<>"): i for i, name in enumerate(SPECIALS)},
-            "prompted": bool(np.any(shards.prompt_lengths_N)),
+            "prompted": bool(Shards.open(tokens, "train").prompt_lengths_N.any()),
             "graphs": {name: _describe(model) for name, model in graphs.items()},
             "about": dict(about),
         },

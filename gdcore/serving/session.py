@@ -67,7 +67,7 @@ class Session:
             "top_p": np.float32(top_p),
             "max_new_tokens": np.int64(_whole("max_tokens", self.context if max_tokens is None else max_tokens, 1)),
         }
-        given = self._given(prompts)
+        given, seed = self._given(prompts), _whole("seed", seed)
         texts: list[str] = []
         for start in range(0, num, BATCH_SIZE):
             rows = [given[i % len(given)] for i in range(start, min(start + BATCH_SIZE, num))]
@@ -148,9 +148,10 @@ class Session:
             return self._graphs[name]
 
 
-def _whole(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be a whole number, at least {least}, not {value!r}")
+def _whole(name: str, value: int, least: int | None = None) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or (least is not None and value < least):
+        bound = "" if least is None else f", at least {least}"
+        raise ValueError(f"{name} must be a whole number{bound}, not {value!r}")
     return int(value)
 
 

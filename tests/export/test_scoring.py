@@ -1,0 +1,60 @@
+"""model.onnx and discriminator.onnx: what torch computes, whatever the batch, the length and the padding."""
+
+import numpy as np
+import pytest
+import torch
+from small_bundle import traced
+
+from gdcore import plugins
+from gdcore.checkpoint import build_discriminator
+from gdcore.export.discriminators import discriminator_model
+from gdcore.export.scoring import scoring_model
+from gdcore.serving.runtime import Graph
+
+VOCAB = 60
+SHAPES = [(1, 2), (3, 9), (8, 30)]
+
+
+def texts(batch: int, time: int) -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(batch)
+    lengths_B = torch.randint(1, time + 1, (batch,))
+    lengths_B[0] = time
+    tokens_BT = torch.randint(5, VOCAB, (batch, time))
+    return tokens_BT.where(torch.arange(time) < lengths_B.unsqueeze(1), 0), lengths_B
+
+
+@pytest.mark.parametrize("name", plugins.names("generators"))
+def test_scores(name: str):
+    generator, step = traced(name)
+    graph = Graph(scoring_model(step, 20).SerializeToString())
+    for shape in SHAPES:
+        tokens_BT, lengths_B = texts(*shape)
+        nll_BT, next_BV = graph(["nll", "next_logits"], tokens=tokens_BT.numpy(), lengths=lengths_B.numpy())
+        with torch.no_grad():
+            logits_BTV = generator.logits(tokens_BT)
+        nll = torch.nn.functional.cross_entropy(logits_BTV[:, :-1].transpose(1, 2), tokens_BT[:, 1:], reduction="none")
+        nll = nll * (torch.arange(1, shape[1]) < lengths_B.unsqueeze(1))
+        assert (nll_BT[:, 0] == 0).all()
+        np.testing.assert_allclose(nll_BT[:, 1:], nll.numpy(), atol=1e-5)
+        np.testing.assert_allclose(next_BV, logits_BTV[torch.arange(shape[0]), lengths_B - 1].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", plugins.names("discriminators"))
+def test_verdicts(name: str):
+    torch.manual_seed(0)
+    discriminator = build_discriminator(plugins.load("discriminators", name).Config(embedding_dim=8), VOCAB).eval()
+    graph = Graph(discriminator_model(discriminator, 20).SerializeToString())
+    assert ("token_logits" in graph.outputs) == hasattr(discriminator, "token_logits")
+    for shape in [(1, 1), *SHAPES]:
+        tokens_BT, lengths_B = texts(*shape)
+        mask_BT = torch.arange(shape[1]) < lengths_B.unsqueeze(1)
+        with torch.no_grad():
+            expected = {"logits": discriminator(tokens_BT, mask_BT)}
+            if "token_logits" in graph.outputs:
+                expected["token_logits"] = discriminator.token_logits(tokens_BT, mask_BT)
+        padded_BT = np.pad(tokens_BT.numpy(), ((0, 0), (0, 7)), constant_values=9)  # even by words
+        for each_BT in (tokens_BT.numpy(), padded_BT):
+            for output, logits in expected.items():
+                (theirs,) = graph([output], tokens=each_BT, lengths=lengths_B.numpy())
+                theirs = theirs[:, : shape[1]] if theirs.ndim == 2 else theirs
+                np.testing.assert_allclose(theirs, logits.numpy(), atol=1e-5)

@@ -1,0 +1,199 @@
+"""A bundle without torch: deterministic, checked on opening, clear about arguments it cannot use."""
+
+import json
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from small_bundle import CONTEXT, exported, tokens
+
+from gdcore.batches import make_batch
+from gdcore.checkpoint import load_discriminator, load_generator
+from gdcore.errors import UserError
+from gdcore.likelihood import logprobs
+from gdcore.sampling import Decoding, sample
+from gdcore.serving import runtime, session
+from gdcore.serving.session import Session
+from gdcore.tokenizer import BOS, EOS, SEP, Tokenizer
+
+
+@pytest.fixture(scope="module")
+def opened() -> Session:
+    return Session(exported() / "bundle")
+
+
+def test_it_writes_what_torch_writes(opened: Session):
+    generator, tokenizer = load_generator(exported() / "checkpoint"), Tokenizer.load(tokens())
+    for decoding in (Decoding(), Decoding(temperature=0.6, top_k=9, top_p=0.9)):
+        expected = [tokenizer.decode(ids) for ids in sample(generator, 30, seed=5, decoding=decoding)]
+        assert opened.generate(30, seed=5, **decoding.model_dump()) == expected
+
+
+def test_texts_depend_on_seed_and_number_alone(opened: Session, monkeypatch: pytest.MonkeyPatch):
+    texts = opened.generate(20, seed=3)
+    assert opened.generate(7, seed=3) == texts[:7]
+    assert opened.generate(20, seed=4) != texts
+    monkeypatch.setattr(session, "BATCH_SIZE", 3)
+    assert opened.generate(20, seed=3) == texts
+    assert Session(exported() / "bundle", threads=2).generate(20, seed=3) == texts
+
+
+def test_threads_share_a_session(opened: Session):
+    expected = [opened.generate(5, seed=seed) for seed in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda seed: opened.generate(5, seed=seed), range(16))) == expected
+
+
+def test_score_and_judge(opened: Session):
+    generator, discriminator = load_generator(exported() / "checkpoint"), load_discriminator(exported() / "checkpoint")
+    texts = [*opened.generate(10, seed=1, max_tokens=12), "", "bal bal unheard gut"]
+    scores, verdicts = opened.score(texts), opened.judge(texts)
+    for text, score, verdict in zip(texts, scores, verdicts, strict=True):
+        tokens_BT = torch.tensor([[BOS, *Tokenizer.load(tokens()).encode([text])[0], EOS]])
+        length = tokens_BT.shape[1]
+        with torch.no_grad():
+            batch = make_batch(tokens_BT, torch.tensor([length]), torch.tensor([1]))
+            assert score == pytest.approx(-float(logprobs(generator, batch).sum()) / (length - 1), abs=1e-4)
+            assert verdict == pytest.approx(float(torch.sigmoid(discriminator(tokens_BT, tokens_BT >= 0))), abs=1e-4)
+    assert opened.score([]) == []
+
+
+def test_a_text_cut_off_by_the_context_can_be_scored(opened: Session):
+    longest = max(opened.generate(60), key=lambda text: len(text.split()))
+    assert len(longest.split()) == CONTEXT - 1
+    assert 0 < opened.score([longest])[0] < 20
+    with pytest.raises(ValueError, match=f"text 1 takes {CONTEXT + 1} tokens; the model's context is {CONTEXT}"):
+        opened.score(["bal", longest + " bal"])
+
+
+def test_a_model_without_prompts_continues_them(opened: Session):
+    texts = opened.generate(6, prompts=["bal gut", "fes"], seed=2)
+    assert [text.startswith(("bal gut", "fes")[i % 2]) for i, text in enumerate(texts)] == [True] * 6
+    assert len(opened.generate(prompts=["bal", "gut", "fes"])) == 3
+
+
+def test_a_model_with_prompts_answers_them():
+    answering = Session(exported(discriminator=None, prompted=True) / "bundle")
+    generator = load_generator(exported(discriminator=None, prompted=True) / "checkpoint")
+    assert answering.prompted
+    prompts = ["bal gut", "fes"]
+    ids = answering.tokenizer.encode(prompts)
+    expected = [answering.tokenizer.decode(text) for text in sample(generator, 6, seed=2, prompts=ids)]
+    assert answering.generate(6, prompts=prompts, seed=2) == expected
+    given, text = [BOS, *ids[0], SEP], answering.tokenizer.encode(["fes fes"])[0]
+    tokens_BT = torch.tensor([[*given, *text, EOS]])
+    batch = make_batch(tokens_BT, torch.tensor([tokens_BT.shape[1]]), torch.tensor([len(given)]))
+    with torch.no_grad():
+        nll = -float(logprobs(generator, batch).sum()) / 3
+    assert answering.score(["fes fes"], prompts=["bal gut"]) == pytest.approx([nll], abs=1e-4)
+    with pytest.raises(UserError, match="has no discriminator"):
+        answering.judge(["bal"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num": 0}, "num must be a whole number, at least 1, not 0"),
+        ({"num": 2.5}, "num must be a whole number"),
+        ({"num": True}, "num must be a whole number"),
+        ({"temperature": -0.1}, "temperature must be 0 .* or more, not -0.1"),
+        ({"temperature": float("nan")}, "temperature must be"),
+        ({"temperature": float("inf")}, "temperature must be"),
+        ({"temperature": "hot"}, "temperature must be"),
+        ({"top_k": -1}, "top_k must be a whole number, at least 0, not -1"),
+        ({"top_p": 0}, "top_p must be above 0 and at most 1"),
+        ({"top_p": 1.1}, "top_p must be above 0 and at most 1"),
+        ({"max_tokens": 0}, "max_tokens must be a whole number, at least 1"),
+        ({"seed": 0.5}, "seed must be a whole number"),
+        ({"prompts": []}, "prompts must be a list"),
+        ({"prompts": "bal"}, "prompts must be a list"),
+        ({"prompts": ["bal", "bal " * 30]}, f"prompt 1 takes 31 tokens.*context of {CONTEXT}"),
+    ],
+)
+def test_arguments_out_of_bounds(opened: Session, arguments: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        opened.generate(**arguments)
+
+
+def test_lists_that_are_none(opened: Session):
+    with pytest.raises(ValueError, match="texts must be a list"):
+        opened.score("bal")
+    with pytest.raises(ValueError, match="1 prompts for 2 texts"):
+        opened.judge(["bal", "gut"], prompts=["fes"])
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported() / "bundle", tmp_path / "bundle"))
+
+
+@pytest.mark.parametrize("name", ["generate.onnx", "model.onnx", "tokenizer.json", "parity.json"])
+def test_damaged_files_are_named(copy: Path, name: str):
+    data = (copy / name).read_bytes()
+    (copy / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(UserError, match=rf"{name} is not what the manifest describes"):
+        Session(copy)
+    (copy / name).write_bytes(data[:-1])
+    with pytest.raises(UserError, match=rf"{name} has {len(data) - 1} bytes where the manifest says {len(data)}"):
+        Session(copy)
+    (copy / name).unlink()
+    with pytest.raises(UserError, match=rf"{name} is missing"):
+        Session(copy)
+
+
+def test_manifest_missing_damaged_or_of_another_version(copy: Path):
+    path = copy / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"schema_version": 99}))
+    with pytest.raises(UserError, match="has schema version 99; this version of gdflow reads 1"):
+        Session(copy)
+    for text in ("{", "[]", "null", '{"schema_version": 1}', '{"schema_version": 1, "files": 3}'):
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+            Session(copy)
+    path.unlink()
+    with pytest.raises(UserError, match=r"is no bundle: it has no manifest\.json"):
+        Session(copy)
+
+
+def run(code: str) -> str:
+    arguments = [sys.executable, "-c", code, str(exported() / "bundle")]
+    return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_it_needs_no_torch():
+    heavy = "{'torch', 'polars', 'pandas', 'onnx', 'prefect', 'great_expectations', 'pydantic'}"
+    code = (
+        "import sys; from gdcore.serving.session import Session; session = Session(sys.argv[1])\n"
+        "texts = session.generate(3, prompts=['bal']); session.score(texts); session.judge(texts)\n"
+        f"print({heavy} & set(sys.modules))"
+    )
+    assert run(code) == "set()"
+
+
+def test_importing_it_is_quick():
+    """In CPU time, which other processes do not stretch."""
+    code = (
+        "import time; start = time.process_time(); import gdcore.serving.session; print(time.process_time() - start)\n"
+        "import sys; assert 'onnxruntime' not in sys.modules"
+    )
+    assert min(float(run(code)) for _ in range(3)) < 0.3
+
+
+def test_without_onnxruntime(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match=r"needs onnxruntime .*pip install 'gdflow\[cpu\]'"):
+        Session(exported() / "bundle").generate()
+
+
+def test_with_both_runtimes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(runtime, "_is_installed", lambda _: True)
+    with pytest.warns(UserWarning, match="onnxruntime and onnxruntime-gpu are both installed"):
+        assert Session(exported() / "bundle").generate()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match="both installed; they overwrite each other's files"):
+        Session(exported() / "bundle").generate()
