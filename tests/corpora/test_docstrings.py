@@ -173,6 +173,9 @@ def act(thing: Annotated[Thing, Doc("The thing that is acted upon.")]) -> None:
 add_docstr(act, r"""
 Documented from outside, as compiled code is.
 """)
+other = _add_docstr(act, r"""
+A function that came from elsewhere.
+""")
 note = "A string that documents nothing at all."
 '''
 
@@ -202,10 +205,17 @@ def test_reads_without_importing(package: Path) -> None:
         ("The thing that is acted upon.", 10),
         ("Act on it as one would expect.", 11),
         ("Documented from outside, as compiled code is.", 13),
+        ("A function that came from elsewhere.", 16),
     ]
     assert set(frame["source"]) == {"a_small_package/__init__.py"}
     assert set(frame["label"]) == {"a_small_package"}
     assert "a_small_package" not in sys.modules
+
+
+def test_modules_that_are_nearly_all_code_are_passed_over(package: Path) -> None:
+    (package / "broken.py").write_text('"""A sentence in a heap of code."""\n' + "x = 1\n" * 1_000)
+    ((frame, *_),) = docstrings.read(["a_small_package"])
+    assert set(frame["source"]) == {"a_small_package/__init__.py"}
 
 
 def test_version_of_a_package_without_one_is_its_content(package: Path) -> None:
