@@ -81,7 +81,7 @@ def standalone(svg: str) -> str:
 def ticks(values: Sequence[float], about: int) -> list[float]:
     """Round numbers, about so many, from below the least value to above the greatest."""
     low, high = min(values), max(values)
-    if high == low:
+    if high - low <= 1e-6 * max(abs(low), abs(high)):  # a flat line: rounding would make one tick of them all
         low, high = low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1
     rough = (high - low) / about
     power = 10 ** math.floor(math.log10(rough))
