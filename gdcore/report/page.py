@@ -246,11 +246,17 @@ def _data(result: Row, corpus: Row, validation: Row) -> str:
     return (
         "<h2>Data</h2>"
         + _counts({"records read": corpus.get("read", 0), "used": used, "quarantined": quarantined, **splits})
-        + f'<p class="note">{escape(str(corpus.get("segmentation_reason", "")))}</p><div class="cards">'
+        + f'<p class="note">{escape(_writing(corpus))}</p><div class="cards">'
         + (f"<div><h3>Why records were quarantined</h3>{_table(None, lines)}</div>" if lines else "")
         + (f"<div><h3>What was repaired</h3>{_table(None, repaired)}</div>" if repaired else "")
         + "</div>"
     )
+
+
+def _writing(corpus: Row) -> str:
+    kind = {"spaced": "Words are parted by spaces", "unspaced": "Words are not parted by spaces"}
+    found, reason = kind.get(corpus.get("segmentation", "")), corpus.get("segmentation_reason", "")
+    return ": ".join(filter(None, [found, reason]))
 
 
 def _most(counts: dict[str, int]) -> list[tuple[str, int]]:

@@ -66,7 +66,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 td.words, th.words { text-align: left; }
 thead th { font-weight: 600; border-bottom: 2px solid var(--line); }
 tbody th { font-weight: 500; }
-td .pm { color: var(--soft); font-size: .82em; white-space: nowrap; display: inline-block; min-width: 4.8em;
+td .pm { color: var(--soft); font-size: .82em; white-space: nowrap; display: inline-block; min-width: 5.4em;
   margin-left: .4em; text-align: left; }
 tbody tr:hover { background: var(--tint); }
 td.number { white-space: nowrap; }
@@ -101,9 +101,14 @@ ul.warnings { padding-left: 1.2rem; margin: .4rem 0; }
   .verdict h2 { font-size: 1.35rem; }
 }
 @media print {
-  body { max-width: none; padding: 0; font-size: 10.5pt; }
+  html { font-size: 9.5pt; background: #fff; }
+  body { max-width: none; padding: 0; }
+  .cards { grid-template-columns: repeat(3, 1fr); }
+  .charts { grid-template-columns: repeat(2, 1fr); }
+  .wide svg { min-width: 0; }
+  th, td { padding-top: .25rem; padding-bottom: .25rem; }
   h2 { break-after: avoid; }
-  figure, .card, .verdict, tr { break-inside: avoid; }
+  figure, .verdict, tr { break-inside: avoid; }
   details > summary { list-style: none; }
 }
 """
