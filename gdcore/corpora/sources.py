@@ -76,7 +76,8 @@ def identity(config: CorpusConfig) -> dict[str, Any]:
     """
     options = config.model_dump(mode="json", exclude={"paths", "train", "valid", "test", "docstrings"})
     files = [[source.side, source.name, _sha256(source.path)] for source in sources(config)]
-    return {"options": options, "files": files, "packages": source_versions(config)}
+    packages = [list(item) for item in source_versions(config).items()]  # their order decides which repetition stays
+    return {"options": options, "files": files, "packages": packages}
 
 
 def _sha256(path: Path) -> str:

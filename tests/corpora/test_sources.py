@@ -105,8 +105,8 @@ def test_identity_is_what_the_corpus_is_made_of(tmp_path: Path) -> None:
     assert changed != ids[0]
     assert identity(CorpusConfig(paths=(str(tmp_path / "here/a.txt"),), split_seed=1)) != ids[0]
     packages = identity(CorpusConfig(docstrings=("stdlib", "typer")))["packages"]
-    assert packages == source_versions(CorpusConfig(docstrings=("stdlib", "typer")))
-    assert list(packages) == ["stdlib", "typer"]
+    assert packages == [list(item) for item in source_versions(CorpusConfig(docstrings=("stdlib", "typer"))).items()]
+    assert identity(CorpusConfig(docstrings=("typer", "stdlib")))["packages"] == packages[::-1]
 
 
 def test_nothing_is_left_half_written(tmp_path: Path) -> None:
