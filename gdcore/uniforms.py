@@ -30,7 +30,7 @@ def uniforms(seeds_N: NDArray[np.int64], start: int, count: int) -> NDArray[np.f
 
 
 def redraw(uniform_N: NDArray[np.float32], attempt: int) -> NDArray[np.float32]:
-    """The number (N,) for the given attempt (1, 2, …) after a draw was refused, hashed from the bits of its first number."""
+    """The number (N,) for attempt 1, 2, … after a draw was refused, hashed from the bits of its first number."""
     bits_N = (np.asarray(uniform_N, np.float32) * np.float32(2**24)).astype(np.uint32)
     return _to_uniform(_fmix32(_fmix32(bits_N) + np.uint32(attempt * GOLDEN_32 & 0xFFFFFFFF)))
 

@@ -28,7 +28,7 @@ Typed: TypeAlias = tuple[str, int]
 
 
 class Graph:
-    """A graph under construction, or, within `If` and `Loop`, the body of one; it sees the values of those around it."""
+    """A graph under construction; or the body of an `If` or `Loop` in one, which sees the values of those around it."""
 
     def __init__(self, parent: "Graph | None" = None) -> None:
         self.root: Graph = parent.root if parent else self
@@ -99,7 +99,7 @@ class Graph:
     ) -> tuple[str, ...]:
         """Repeat `body(graph, trip, *carried) → (whether to go on, carried, collected)` at most `trips` times.
 
-        Returns the last carried values, then the collected ones stacked on a new first axis. `trips` may be "" (no end).
+        Returns the last carried values, then the collected ones stacked on a new first axis. `trips` may be "": no end.
         """
         inner = Graph(self)
         trip, _ = inner.input(self.fresh(), INT64, []), inner.input(self.fresh(), BOOL, [])
@@ -145,7 +145,7 @@ class Graph:
         graph = helper.make_graph(self.nodes, name, self.inputs, self.outputs, self.initializers)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION)
         model.producer_name = "gdflow"
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(model, full_check=True)  # pyright: ignore[reportUnknownMemberType]
         return model
 
 
@@ -166,14 +166,10 @@ def _renamed(node: NodeProto, names: dict[str, str], fresh: Callable[[], str]) -
 def _renamed_graph(graph: GraphProto, names: dict[str, str], fresh: Callable[[], str]) -> GraphProto:
     scope = dict(names)
     scope |= {value.name: fresh() for value in [*graph.input, *graph.initializer]}
-    nodes = [_renamed(node, scope, fresh) for node in graph.node]
-    copy = helper.make_graph(nodes, fresh(), [], [])
-    for source, target in (
-        (graph.input, copy.input),
-        (graph.output, copy.output),
-        (graph.initializer, copy.initializer),
-    ):
-        target.extend(source)
-        for value in target:
-            value.name, value.doc_string = scope[value.name], ""
+    copy = GraphProto(name=fresh(), node=[_renamed(node, scope, fresh) for node in graph.node])
+    copy.input.extend(graph.input)
+    copy.output.extend(graph.output)
+    copy.initializer.extend(graph.initializer)
+    for value in (*copy.input, *copy.output, *copy.initializer):
+        value.name, value.doc_string = scope[value.name], ""
     return copy

@@ -1,10 +1,10 @@
 """`generate.onnx`: prompts in, finished texts out, in one run of one graph.
 
-The graph reads the prompts and draws on from them, a token of every text a turn, until every text has ended; those that have leave the batch. What it
-draws is what `gdcore.sampling.sample` draws from the same seeds.
+The graph reads the prompts and draws on from them, a token of every text a turn; finished texts leave the batch. What
+it draws is what `gdcore.sampling.sample` draws from the same seeds.
 
-Shapes: B texts, R texts still being written, P tokens of the longest prompt, V vocabulary, S steps (positions 1 … S of the
-sequences), N new tokens, F all uniform numbers.
+Shapes: B texts, R texts still being written, P tokens of the longest prompt, V vocabulary, S steps (positions 1 … S of
+the sequences), N new tokens, F all uniform numbers.
 """
 
 from onnx import ModelProto

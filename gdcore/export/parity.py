@@ -117,7 +117,7 @@ def measure(
         for start in range(0, len(rows), BATCH_SIZE):
             batch = collate(shards, rows[start : start + BATCH_SIZE])
             lengths_B = batch.mask_BT.sum(dim=1)
-            prefix_B = torch.from_numpy(random.integers(1, lengths_B.numpy()))
+            prefix_B = torch.as_tensor(random.integers(1, lengths_B.numpy()))
             _compare_scores(parity, model, generator, batch, lengths_B, prefix_B)
             if discriminator and judge:
                 _compare_verdicts(parity, judge, discriminator, batch, lengths_B)
@@ -171,11 +171,15 @@ def _compare_texts(
         seeds=seeds_B,
     )
     for ours_T, target_T, theirs_N, length in zip(drawn.tokens_BT, drawn.target_BT, new_BN, prefix_B, strict=True):
-        ours, theirs = ours_T[target_T].tolist(), [token for token in theirs_N.tolist() if token != PAD]
+        ours, theirs = _ids(ours_T[target_T]), [token for token in _ids(theirs_N) if token != PAD]
         agreement.texts += 1
         agreement.identical += ours == theirs
         if ours != theirs and decoding == GREEDY:
-            agreement.ties += _is_tie(generator, ours_T[: int(length)].tolist(), ours, theirs)
+            agreement.ties += _is_tie(generator, _ids(ours_T[: int(length)]), ours, theirs)
+
+
+def _ids(values: Tensor | np.ndarray) -> list[int]:
+    return [int(value) for value in values]
 
 
 def _is_tie(generator: Generator, given: list[int], ours: list[int], theirs: list[int]) -> bool:

@@ -102,7 +102,7 @@ def _locate(g: Graph, mass_BNW: str, sums_BN: str, uniform_B1: str) -> str:
 
 
 def _first_above(g: Graph, mass: str, threshold: Callable[[str], str]) -> tuple[str, str, str]:
-    """The first index (B, 1) whose cumulative mass exceeds a threshold given the total; the cumulative mass; that threshold."""
+    """The first index (B, 1) at which the cumulative mass exceeds a threshold (which is told the total); then both."""
     cumulative = g.CumSum(mass, 1)
     total_B1 = g.ReduceMax(cumulative, [1], keepdims=1)
     threshold_B1 = g.Min(threshold(total_B1), g.Sub(g.Mul(total_B1, BELOW_ONE), 1e-30))  # a row without mass: index 0

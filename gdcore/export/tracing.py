@@ -5,7 +5,7 @@ What torch's exporter says about the machine (paths, stack traces) goes when `Gr
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -25,7 +25,7 @@ def trace(module: nn.Module, examples: Sequence[tuple[Tensor, Axes]], opset: int
     # The arguments of a `forward(*inputs)` count as one tuple.
     shapes = tuple({axis: dimensions[name] for axis, name in axes.items()} for _, axes in examples)
     with _quiet(), torch.no_grad():
-        program = torch.onnx.export(
+        program = torch.onnx.export(  # pyright: ignore[reportUnknownMemberType]
             _Variadic(module.eval()),
             tuple(tensor for tensor, _ in examples),
             dynamic_shapes=(shapes,),
@@ -50,13 +50,13 @@ class _Variadic(nn.Module):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Without what torch's exporter has to say about itself; and with its memory of recurrent layers wiped.
 
     It decomposes an LSTM or GRU for the sequence length of the first export of the process, and keeps that.
     """
     for operator in (torch.ops.aten.lstm.input, torch.ops.aten.gru.input):
-        operator._dispatch_cache.clear()
+        operator._dispatch_cache.clear()  # pyright: ignore[reportPrivateUsage]
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

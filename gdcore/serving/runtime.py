@@ -2,17 +2,14 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdcore.errors import UserError
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 Array = NDArray[Any]
 
@@ -24,16 +21,16 @@ class Graph:
         self._session = _session(model, threads)
         self.outputs: list[str] = [output.name for output in self._session.get_outputs()]
 
-    def __call__(self, outputs: Sequence[str] | None = None, **inputs: Array | float) -> list[Array]:
+    def __call__(self, outputs: Sequence[str] | None = None, /, **inputs: Array | np.generic | int) -> list[Array]:
         """The named outputs (all, in order, by default)."""
         feed: Mapping[str, Array] = {name: np.asarray(value) for name, value in inputs.items()}
-        return self._session.run(list(outputs or self.outputs), feed)  # pyright: ignore[reportReturnType]
+        return self._session.run(list(outputs or self.outputs), feed)
 
 
-def _session(model: Path | bytes, threads: int) -> "InferenceSession":
+def _session(model: Path | bytes, threads: int) -> Any:
     runtime = _onnxruntime()
     options = runtime.SessionOptions()
-    # A step of a small model is microseconds: waking threads costs more than they give, and spinning ones starve others.
+    # A step of a small model takes microseconds: waking threads costs more than they give; spinning starves others.
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
@@ -48,9 +45,8 @@ def _onnxruntime() -> Any:
         "Uninstall both, then install one: pip install 'gdflow[cpu]'."
     )
     try:
-        import onnxruntime
-
-        onnxruntime.InferenceSession, onnxruntime.SessionOptions  # noqa: B018  (an emptied package imports all the same)
+        onnxruntime = import_module("onnxruntime")
+        assert onnxruntime.InferenceSession  # what is left of an overwritten package imports all the same
     except (ImportError, AttributeError) as error:
         if len(installed) == 2:
             raise UserError(advice) from error

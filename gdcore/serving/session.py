@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -57,16 +57,12 @@ class Session:
         if isinstance(prompts, str) or (prompts is not None and not prompts):
             raise ValueError("prompts must be a list of at least one text, or None")
         num = _whole("num", num if num is not None else len(prompts or [""]), 1)
-        if not (isinstance(temperature, float | int) and 0 <= temperature < math.inf):
+        if not 0 <= _number("temperature", temperature) < math.inf:
             raise ValueError(f"temperature must be 0 (the likeliest token) or more, not {temperature!r}")
-        if not (isinstance(top_p, float | int) and 0 < top_p <= 1):
+        if not 0 < _number("top_p", top_p) <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1 (off), not {top_p!r}")
-        decoding = {
-            "temperature": np.float32(temperature),
-            "top_k": np.int64(_whole("top_k", top_k, 0)),
-            "top_p": np.float32(top_p),
-            "max_new_tokens": np.int64(_whole("max_tokens", self.context if max_tokens is None else max_tokens, 1)),
-        }
+        top_k = _whole("top_k", top_k, 0)
+        max_tokens = _whole("max_tokens", self.context if max_tokens is None else max_tokens, 1)
         given, seed = self._given(prompts), _whole("seed", seed)
         texts: list[str] = []
         for start in range(0, num, BATCH_SIZE):
@@ -76,23 +72,26 @@ class Session:
                 prompt_ids=prompt_ids,
                 prompt_lengths=prompt_lengths,
                 seeds=row_seeds(seed, len(rows), start),
-                **decoding,
+                max_new_tokens=min(max_tokens, self.context),
+                temperature=np.float32(temperature),
+                top_k=min(top_k, self.manifest["vocab_size"]),
+                top_p=np.float32(top_p),
             )
             begun = [[] if self.prompted else row[1:] for row in rows]
             texts += [self.tokenizer.decode([*row, *new]) for row, new in zip(begun, new_BN.tolist(), strict=True)]
         return texts
 
     def score(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[float]:
-        """The NLL per token, in nats, of each text and its end (of each as the answer to its prompt): lower is likelier.
+        """The NLL per token, in nats, of each text and its end, or of each as the answer to its prompt.
 
         Raises ValueError for a text that does not fit the context.
         """
         rows, given = self._sequences(texts, prompts)
 
         def nll(tokens_BT: Array, lengths_B: Array, given_B: Array) -> Array:
-            nll_BT = self._graph("model")(["nll"], tokens=tokens_BT, lengths=lengths_B)[0].astype(np.float64)
-            counts_BT = np.arange(tokens_BT.shape[1]) >= given_B[:, None]
-            return (nll_BT * counts_BT).sum(axis=1) / (lengths_B - given_B)
+            nll_BT: Array = self._graph("model")(["nll"], tokens=tokens_BT, lengths=lengths_B)[0].astype(np.float64)
+            counts_BT: Array = np.arange(nll_BT.shape[1], dtype=np.int64) >= given_B[:, None]
+            return np.sum(nll_BT * counts_BT, axis=1) / (lengths_B - given_B)
 
         return _by_length(rows, given, nll)
 
@@ -120,8 +119,8 @@ class Session:
         for i, ids in enumerate(given):
             if len(ids) >= self.context:
                 raise ValueError(
-                    f"prompt {i} takes {len(ids)} tokens, which leaves no room in the model's context of {self.context}: "
-                    "shorten it"
+                    f"prompt {i} takes {len(ids)} tokens, which leaves no room in the model's context of "
+                    f"{self.context}: shorten it"
                 )
         return given
 
@@ -148,11 +147,17 @@ class Session:
             return self._graphs[name]
 
 
-def _whole(name: str, value: int, least: int | None = None) -> int:
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, float | int | np.floating | np.integer):
+        raise ValueError(f"{name} must be a number, not {value!r}")
+    return float(cast(float, value))
+
+
+def _whole(name: str, value: Any, least: int | None = None) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or (least is not None and value < least):
         bound = "" if least is None else f", at least {least}"
         raise ValueError(f"{name} must be a whole number{bound}, not {value!r}")
-    return int(value)
+    return int(cast(int, value))
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> tuple[Array, Array]:
@@ -169,7 +174,7 @@ def _by_length(rows: list[list[int]], given: list[int], measure: Callable[[Array
     values = np.empty(len(rows))
     order = np.argsort([len(row) for row in rows], kind="stable")
     for start in range(0, len(rows), BATCH_SIZE):
-        chosen_B = order[start : start + BATCH_SIZE]
+        chosen_B: list[int] = order[start : start + BATCH_SIZE].tolist()
         tokens_BT, lengths_B = _padded([rows[i] for i in chosen_B])
         values[chosen_B] = measure(tokens_BT, lengths_B, np.array([given[i] for i in chosen_B]))
     return values.tolist()

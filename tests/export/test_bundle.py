@@ -1,10 +1,11 @@
-"""A bundle: complete, the same bytes each time, silent about the machine, and never one whose graphs differ from torch."""
+"""A bundle: complete, the same bytes each time, silent about the machine, never one whose graphs differ from torch."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,15 @@ from gdcore.serving.manifest import read_manifest
 from gdcore.shards import Shards
 
 FILES = ["discriminator.onnx", "generate.onnx", "manifest.json", "model.onnx", "parity.json"]
+
+
+def result(iterator: Generator[object, None, Parity]) -> Parity:
+    """What a generator returns in the end."""
+    try:
+        while True:
+            next(iterator)
+    except StopIteration as stop:
+        return stop.value
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -94,11 +104,7 @@ def test_different_numbers_are_refused(tmp_path: Path):
         weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.5), weight.name))
         onnx.save(model, path)
     generator, judge = load_generator(exported() / "checkpoint"), load_discriminator(exported() / "checkpoint")
-    measuring = parity.measure(folder, generator, judge, Shards.open(tokens(), "test"), 50)
-    with pytest.raises(StopIteration) as stop:
-        while True:
-            next(measuring)
-    figures = stop.value.value
+    figures = result(parity.measure(folder, generator, judge, Shards.open(tokens(), "test"), 50))
     numbers = (
         r"logits differ by .* \(≤ 0\.0001\); nll differ by .*; discriminator differ by .*; greedy: \d+ of 50 texts"
     )

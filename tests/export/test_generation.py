@@ -72,7 +72,7 @@ def test_a_text_does_not_depend_on_its_company():
 
 
 def test_ends():
-    """Nothing but PAD after EOS; no text beyond the asked number of tokens or the context; no turn beyond the last EOS."""
+    """Nothing but PAD after EOS; no text beyond the tokens asked for or the context; no turn after the last EOS."""
     _, graph = models("lstm")
     new_BN = write(graph, [[BOS]] * 200, row_seeds(0, 200), Decoding())
     ended_BN = np.cumsum(new_BN == EOS, axis=1) - (new_BN == EOS) > 0

@@ -104,6 +104,8 @@ def test_a_model_with_prompts_answers_them():
         ({"temperature": float("nan")}, "temperature must be"),
         ({"temperature": float("inf")}, "temperature must be"),
         ({"temperature": "hot"}, "temperature must be"),
+        ({"top_k": 2**70, "top_p": 0}, "top_p must be"),
+        ({"top_p": "x"}, "top_p must be a number"),
         ({"top_k": -1}, "top_k must be a whole number, at least 0, not -1"),
         ({"top_p": 0}, "top_p must be above 0 and at most 1"),
         ({"top_p": 1.1}, "top_p must be above 0 and at most 1"),
