@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from gdcore.uniforms import row_seeds, uniforms
+from gdcore.uniforms import redraw, row_seeds, uniforms
 
 INT64 = np.iinfo(np.int64)
 
@@ -68,6 +68,18 @@ def test_uniform_and_independent(seeds: np.ndarray):
     assert abs(chi_square(cells, 32)) < 5
     assert abs(chi_square(cells[:, :-1] * 32 + cells[:, 1:], 1024)) < 5  # neighbours in step
     assert abs(chi_square(cells[:-1] * 32 + cells[1:], 1024)) < 5  # neighbours in seed
+
+
+def test_redraw():
+    """A refused draw's further numbers: a function of its first, uniform whatever region of the first was refused."""
+    first = np.array([0.25 + 2**-24, 1 - 2**-24], np.float32)
+    for attempt in (1, 2, 70_000):
+        bits = [fmix32((fmix32(int(u * 2**24)) + attempt * 0x9E3779B9) % 2**32) >> 9 for u in first]
+        assert (redraw(first, attempt) * 2**24).tolist() == [2 * b + 1 for b in bits]
+    refused = ((np.arange(100_000) * 2 + 1) / 2**24).astype(np.float32)  # all of [0, 0.012)
+    cells = [(redraw(refused, attempt) * 32).astype(int) for attempt in (1, 2)]
+    assert all(abs(chi_square(each, 32)) < 5 for each in cells)
+    assert abs(chi_square(cells[0] * 32 + cells[1], 1024)) < 5
 
 
 def test_does_not_depend_on_the_company():
