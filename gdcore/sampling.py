@@ -59,7 +59,7 @@ def pick(logits_BV: Tensor, uniform_B: Tensor, decoding: Decoding) -> Tensor:
 
 
 def _largest(logits_BV: Tensor, k: int) -> Tensor:
-    """Which (bool) are the k largest of each row; of equals, the lower id. No sort, which would cost fifty times more."""
+    """Which (bool) are the k largest of each row; of equals, the lower id. Without a sort, which costs far more."""
     least_B1 = logits_BV.topk(k, dim=-1).values[:, -1:]
     larger_BV, equal_BV = logits_BV > least_B1, logits_BV == least_B1
     return larger_BV | (equal_BV & (equal_BV.cumsum(dim=-1) <= k - larger_BV.sum(dim=-1, keepdim=True)))
