@@ -1,0 +1,46 @@
+"""The smallest run that is whole: a made-up language of a few hundred sentences, seconds of training."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+SETTINGS: dict[str, Any] = {
+    "tokens.min_count": 1,
+    "validation.keep_near_duplicates": True,
+    "context": 16,
+    "generator.embedding_dim": 8,
+    "generator.hidden_dim": 8,
+    "pretrain.steps": 6,
+    "pretrain.batch_size": 16,
+    "pretrain.eval_every": 3,
+    "pretrain.checkpoint_every": 2,
+    "discriminator.embedding_dim": 8,
+    "discriminator.num_filters": 4,
+    "finetune.steps": 2,
+    "finetune.warmup_steps": 2,
+    "finetune.batch_size": 8,
+    "finetune.checkpoint_every": 1,
+    "finetune.guard.every": 1,
+    "finetune.guard.num_samples": 10,
+    "evaluation.num_samples": 40,
+    "evaluation.decodings": [{"temperature": 1.0}],
+}
+
+
+def write_texts(path: Path, number: int = 400, seed: int = 0) -> Path:
+    """Sentences by a toy grammar, all different, one a line."""
+    draw = random.Random(seed)
+    who = ["the cat", "a dog", "my sister", "the old man", "every child", "no one", "the queen", "some bird"]
+    does = ["sees", "likes", "finds", "hears", "draws", "wants", "keeps", "loses", "paints", "follows"]
+    what = ["a stone", "the moon", "red apples", "old songs", "a long road", "the river", "green tea", "his hat"]
+    when = ["today", "at night", "in spring", "again", "every day", "by the sea", "with joy", "for a while"]
+    texts: dict[str, None] = {}
+    while len(texts) < number:
+        texts[" ".join(draw.choice(part) for part in (who, does, what, when))] = None
+    path.write_text("".join(f"{text}\n" for text in texts))
+    return path
+
+
+def assignments(**others: Any) -> list[str]:
+    """The settings as `--set` arguments."""
+    return [argument for key, value in (SETTINGS | others).items() for argument in ("--set", f"{key}={value}")]
