@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ def _onnxruntime() -> Any:
 
 
 def _is_installed(distribution: str) -> bool:
+    from importlib import metadata  # a tenth of the time that importing a session takes
+
     try:
         metadata.distribution(distribution)
     except metadata.PackageNotFoundError:

@@ -178,12 +178,13 @@ def test_it_needs_no_torch():
 
 
 def test_importing_it_is_quick():
-    """In CPU time, which other processes do not stretch."""
+    """In CPU time, beyond what numpy takes, which is most of it."""
     code = (
-        "import time; start = time.process_time(); import gdcore.serving.session; print(time.process_time() - start)\n"
+        "import time, numpy; start = time.process_time()\n"
+        "import gdcore.serving.session; print(time.process_time() - start)\n"
         "import sys; assert 'onnxruntime' not in sys.modules"
     )
-    assert min(float(run(code)) for _ in range(3)) < 0.3
+    assert min(float(run(code)) for _ in range(3)) < 0.15
 
 
 def test_without_onnxruntime(monkeypatch: pytest.MonkeyPatch):
