@@ -239,9 +239,8 @@ def list_(kind: Annotated[str, Argument(help="What to name.")], home: Home = HER
         return sorted(path.stem for path in (plugins.HERE / "protocols").glob("*.yaml"))
 
     def corpora() -> list[str]:
-        from gdcore.corpora.config import EMBEDDED
-
-        return [name.rstrip("?") for name in EMBEDDED]
+        """Those that have a card in `data/` (not part of a wheel), and the one that is always there."""
+        return sorted({"docstrings", *(path.parent.name for path in plugins.HERE.parent.glob("data/*/corpus.toml"))})
 
     kinds = {name: lambda name=name: plugins.names(name) for name in ("generators", "discriminators", "objectives", "metrics")}
     kinds |= {"presets": preset_names, "corpora": corpora, "protocols": protocols}
@@ -267,7 +266,7 @@ def store(context: typer.Context, home: Home = HERE, json: Json = False) -> None
     answer({"artifacts": lines, "bytes": sum(line["bytes"] for line in lines)}, json, show_store)
 
 
-@store_app.command()
+@store_app.command(epilog="Example: gdflow store verify --home /data/gdflow")
 def verify(home: Home = HERE, json: Json = False) -> None:
     """Hash every byte of the store and name what was altered. Status 2 if anything was."""
     from gdcore.artifacts import Store
