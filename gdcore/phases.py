@@ -33,8 +33,8 @@ from gdcore.shards import Shards
 from gdcore.tokenizer import Tokenizer
 from gdcore.train import FinetuneConfig, PretrainConfig, Report, checkpointed, early_stopped, finetune, pretrain
 
-EVAL_BATCH = 256
-"""Texts a batch when nothing is learnt: as many as keep the processor busy."""
+EVAL_BATCH = 64
+"""Texts a batch when nothing is learnt: few enough that their logits stay small."""
 
 
 def run_pretraining(
