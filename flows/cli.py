@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from flows.console import Commands, answer, quiet_stdout, settings
+from flows.console import Commands, Terminated, answer, quiet_stdout, settings, sigterm_raises
 from gdcore.errors import UserError
 
 app = typer.Typer(
@@ -201,10 +201,10 @@ def up(
 
     api = os.environ.get("PREFECT_API_URL") or f"http://127.0.0.1:{port}/api"
     try:
-        with stack.sigterm_as_interrupt(), stack.up(home.absolute(), api.rstrip("/"), limit) as (state, processes):
+        with sigterm_raises(), stack.up(home.absolute(), api.rstrip("/"), limit) as (state, processes):
             answer(state, json, show_up)
             stack.watch(processes, state["logs"])
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         typer.echo("Stopped the server and the worker.", err=True)
 
 

@@ -3,9 +3,11 @@
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import typer
@@ -14,6 +16,24 @@ from typer.core import TyperGroup
 from gdcore.errors import UserError
 
 STOPPED = "Stopped. What is complete is kept, and a stage in training goes on from its last checkpoint: the same command resumes."
+
+
+class Terminated(BaseException):
+    """SIGTERM, as Ctrl-C is KeyboardInterrupt."""
+
+
+@contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that what was started is stopped. Prefect, in a flow, reports it and passes it on."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Commands(TyperGroup):
@@ -34,10 +54,7 @@ class Commands(TyperGroup):
             fail(explain(error), 2)
         except KeyboardInterrupt:
             fail(STOPPED, 130)
-        except BaseException as error:
-            # Prefect's own way to say SIGTERM; not imported, since most commands do without Prefect.
-            if type(error).__name__ != "TerminationSignal":
-                raise
+        except Terminated:
             fail(STOPPED, 143)
 
 

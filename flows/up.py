@@ -49,7 +49,7 @@ def answers(url: str) -> bool:
 def running(home: Path) -> str | None:
     """The API address of the `up` that is running for this home, or None."""
     try:
-        with (_folder(home) / "lock").open("r+") as lock:
+        with (home / "runs" / ".up" / "lock").open("r+") as lock:
             return None if _locked(lock) else lock.read().strip() or None
     except FileNotFoundError:
         return None
@@ -61,8 +61,7 @@ def up(home: Path, api: str, limit: int) -> Iterator[tuple[dict[str, Any], Proce
 
     Yields where to look, and the processes to watch: none when another `up` holds this home already.
     """
-    folder = _folder(home)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = logs(home)
     environment = _environment(home, api)
     answer = {"ui": api.removesuffix("/api"), "api": api, "home": str(home), "logs": str(folder), "pool": POOL}
     with ExitStack() as stack:
@@ -85,12 +84,13 @@ def up(home: Path, api: str, limit: int) -> Iterator[tuple[dict[str, Any], Proce
                     "Start the server there, or unset PREFECT_API_URL to have one started here."
                 )
             command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(address.port or 80)]
-            processes["server"] = stack.enter_context(_process(command, environment, folder / "server.log"))
-            _wait(lambda: alive(api), "server", processes["server"], folder)
+            processes["server"] = stack.enter_context(child(command, environment, folder / "server.log"))
+            wait(lambda: alive(api), processes["server"], folder / "server.log")
         command = [*PREFECT, "worker", "start", "--pool", POOL, "--type", "process", "--limit", str(limit)]
         command += ["--name", f"gdflow-{socket.gethostname()}"]
-        processes["worker"] = stack.enter_context(_process(command, environment, folder / "worker.log"))
-        _wait(lambda: answers(f"{api}/work_pools/{POOL}"), "worker", processes["worker"], folder)  # which makes the pool
+        processes["worker"] = stack.enter_context(child(command, environment, folder / "worker.log"))
+        # The worker makes the pool that the deployments name.
+        wait(lambda: answers(f"{api}/work_pools/{POOL}"), processes["worker"], folder / "worker.log")
         deploy(environment)
         yield answer | {"already_running": False}, processes
 
@@ -104,16 +104,6 @@ def watch(processes: Processes, logs: str) -> None:
         time.sleep(0.3)
 
 
-@contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """A service manager's SIGTERM stops things in order, as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def deploy(environment: dict[str, str]) -> None:
     """Create or update every deployment of prefect.yaml."""
     command = [*PREFECT, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)]
@@ -122,8 +112,20 @@ def deploy(environment: dict[str, str]) -> None:
         raise RuntimeError(f"prefect deploy failed:\n{done.stdout}{done.stderr}")
 
 
-def _folder(home: Path) -> Path:
-    return home / "runs" / ".up"
+def logs(home: Path) -> Path:
+    """The folder of what servers and workers have to say."""
+    folder = home / "runs" / ".up"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made: {error.strerror}. Give a writable folder with --home.") from error
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _environment(home: Path, api: str) -> dict[str, str]:
@@ -138,7 +140,7 @@ def _environment(home: Path, api: str) -> dict[str, str]:
 
 
 @contextmanager
-def _process(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def child(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A child in a group of its own (Ctrl-C reaches us alone, who stop things in order), stopped with all its children."""
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -187,15 +189,14 @@ def _gone(process: subprocess.Popen[bytes], patience: float) -> bool:
     return False
 
 
-def _wait(ready: Callable[[], bool], name: str, process: subprocess.Popen[bytes], folder: Path) -> None:
+def wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
     """Until it is ready. Raises UserError with the end of its log when it ends before, or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
-            log = folder / f"{name}.log"
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise UserError(
-                f"the Prefect {name} did not start; its log {log} ends with:\n{tail}\n"
+                f"Prefect did not start; its log {log} ends with:\n{tail}\n"
                 "If the port is taken, choose another with --port."
             )
         time.sleep(0.3)

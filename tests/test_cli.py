@@ -14,6 +14,7 @@ from small_run import assignments, write_texts
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
+from flows.console import Terminated
 from gdcore import runs
 from gdcore.artifacts import Store
 
@@ -201,9 +202,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[BaseException
 def test_ctrl_c_says_that_the_run_resumes(
     stopped: Callable[[BaseException], None], tmp_path: Path, prefect_server: str
 ) -> None:
-    from prefect.exceptions import TerminationSignal
-
-    for error, status in ((KeyboardInterrupt(), 130), (TerminationSignal(15), 143)):
+    for error, status in ((KeyboardInterrupt(), 130), (Terminated(), 143)):
         stopped(error)
         done = gdflow("run", "--preset", "tiny", "--home", tmp_path)
         assert done.exit_code == status

@@ -1,0 +1,86 @@
+"""Runs that are stopped, killed, or started twice: real processes, real signals, one store."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_run import assignments, write_texts
+
+from gdcore import runs
+from gdcore.artifacts import Store
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+# Enough steps for a signal to fall among them.
+LONG = {"pretrain.steps": 60, "pretrain.checkpoint_every": 10, "finetune.steps": 30, "finetune.checkpoint_every": 5}
+
+
+def start(home: Path, texts: Path, **settings: Any) -> subprocess.Popen[str]:
+    options = ["--preset", "tiny", "--corpus", str(texts), "--home", str(home), "--json"]
+    command = [sys.executable, "-m", "flows.cli", "run", *options, *assignments(**settings)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, **pipes)  # pyright: ignore
+
+
+def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    return json.loads(out)
+
+
+def interrupted(process: subprocess.Popen[str], number: signal.Signals, home: Path, pattern: str) -> tuple[int, str]:
+    """Send a signal as soon as the store holds something of this name."""
+    while not list(home.glob(f"artifacts/{pattern}")):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    return process.returncode, err
+
+
+def contents(home: Path) -> dict[str, str]:
+    return {name: line.ref.content for name, line in runs.find(home).refs.items()}
+
+
+def test_a_run_killed_and_stopped_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    texts = write_texts(tmp_path / "texts.txt")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    finished(start(whole, texts, **LONG))
+
+    pretraining, finetuning = ".work/pretraining-*/step-*", ".work/finetuning-*/step-*"
+    status, _ = interrupted(start(broken, texts, **LONG), signal.SIGKILL, broken, pretraining)
+    assert status == -signal.SIGKILL
+    assert not list(broken.glob("artifacts/pretraining/*"))
+    status, err = interrupted(start(broken, texts, **LONG), signal.SIGINT, broken, finetuning)
+    assert status == 130
+    assert "the same command resumes" in err
+    assert "Traceback" not in err
+    assert not (broken / "runs" / "latest").exists()
+    status, _ = interrupted(start(broken, texts, **LONG), signal.SIGTERM, broken, ".drafts/evaluation-*")
+    assert status == 143
+
+    result = finished(start(broken, texts, **LONG))
+    states = {name: line["state"] for name, line in result["stages"].items()}
+    assert states == dict.fromkeys(["corpus", "tokens", "validation", "pretraining", "finetuning"], "reused") | {
+        "evaluation": "built",
+        "export": "built",
+    }
+    assert contents(broken) == contents(whole)
+    store = Store(broken / "artifacts")
+    assert store.complaints() == {}
+    assert not list(store.root.glob(".drafts/*")) + list(store.root.glob(".work/*"))
+
+
+def test_two_runs_at_once_build_each_stage_once(tmp_path: Path) -> None:
+    texts = write_texts(tmp_path / "texts.txt")
+    results = [finished(each) for each in [start(tmp_path, texts), start(tmp_path, texts)]]
+    for name in results[0]["stages"]:
+        assert sorted(result["stages"][name]["state"] for result in results) == ["built", "reused"], name
+    assert results[0]["bundle"] == results[1]["bundle"]
+    assert results[0]["run"] != results[1]["run"]
