@@ -87,6 +87,11 @@ class BatchStream:
         """Batches an epoch; texts left over when the last batch is not full wait for the next epoch's draw."""
         return len(self._plan)
 
+    @property
+    def mean_targets(self) -> float:
+        """Tokens that count (text and EOS) in a batch, on average."""
+        return self.batch_size * float((self.shards.lengths_N - self.shards.prompt_lengths_N).mean() + 1)
+
     def __iter__(self) -> "BatchStream":
         return self
 

@@ -176,7 +176,7 @@ def logged(reports: Iterator[Report], total: int, work: Path) -> Iterator[Progre
 def describe(report: Report) -> str:
     """The latest figures in a few words."""
     names = {
-        "generator_loss": "loss",
+        "generator_nll": "training NLL",
         "valid_nll": "held-out NLL",
         "guard_valid_nll": "held-out NLL",
         "generator_reward": "reward",

@@ -80,10 +80,14 @@ class FinetuneConfig(Settings):
 
 
 def pretrain(state: TrainState, config: PretrainConfig) -> Iterator[Report]:
-    """Maximum likelihood on real tokens; yields `step`, `generator_loss` (nats per token), `learning_rate`."""
+    """Maximum likelihood on real tokens; yields `step`, `generator_nll` (nats per token), `learning_rate`."""
+    mean_targets = state.batches.mean_targets
 
     def loss(batch: Batch, step: int) -> Loss:
-        return nll(state.generator, batch), {}
+        # A batch holds texts of like length. Averaged by itself, it would give a token of a short text more weight than
+        # one of a long text, and the generator would learn to stop too soon.
+        token_nll = nll(state.generator, batch)
+        return token_nll * batch.target_BT.sum() / mean_targets, {"nll": token_nll}
 
     state.generator.train()
     while state.step < config.steps:

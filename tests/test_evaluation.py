@@ -53,7 +53,7 @@ def write_inputs(root: Path, prompted: bool = False) -> dict[str, Path]:
         about = {"generator": config.model_dump(), "vocab_size": vocab_size, "context": 12}
         (folders[model] / "config.json").write_text(json.dumps(about))
         (folders[model] / "summary.json").write_text(json.dumps({"stopped": None}))
-        (folders[model] / "metrics.jsonl").write_text('{"step": 1, "generator_loss": 3.0}\n')
+        (folders[model] / "metrics.jsonl").write_text('{"step": 1, "generator_nll": 3.0}\n')
     return folders
 
 

@@ -88,7 +88,7 @@ def page(evaluation: dict[str, Any], tmp_path: Path) -> str:
     (folders["validation"] / "summary.json").write_text(
         json.dumps({"used": 17, "quarantined": 1, "reasons": {"length": 1}})
     )
-    log = [{"step": step, "generator_loss": 5 - step / 100} for step in range(1, 400)] + [
+    log = [{"step": step, "generator_nll": 5 - step / 100} for step in range(1, 400)] + [
         {"step": 400, "valid_nll": 3.0}
     ]
     (folders["pretraining"] / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))

@@ -22,7 +22,7 @@ Trace = tuple[str, str, str, bool]
 PRETRAINING = (
     "Pretraining",
     "NLL, nats per token",
-    [("training", "mle", "generator_loss", False), ("held-out", "real", "valid_nll", True)],
+    [("training", "mle", "generator_nll", False), ("held-out", "real", "valid_nll", True)],
 )
 FINETUNING: list[tuple[str, str, list[Trace]]] = [
     ("Fine-tuning: held-out NLL", "nats per token", [("", "adv", "guard_valid_nll", True)]),

@@ -17,6 +17,7 @@ class Bigram(nn.Module):
     def __init__(self, logits_VV: torch.Tensor) -> None:
         super().__init__()
         self.table = nn.Parameter(logits_VV)
+        self.vocab_size = len(logits_VV)
 
     def hidden(self, tokens_BT):
         return self.table[tokens_BT]
@@ -47,6 +48,14 @@ def test_logprobs_by_hand():
     assert logprobs(generator, two).tolist() == [pytest.approx(row, abs=1e-6) for row in expected]
     counted = [value for row in expected for value in row if value]
     assert nll(generator, two).item() == pytest.approx(-sum(counted) / 5, abs=1e-6)
+
+
+def test_the_softmax_layer_may_be_computed_in_pieces(monkeypatch):
+    rows = [[BOS, 5, 6, 7, EOS]] * 40
+    many = batch(*rows, given=[1] * 40)
+    whole = logprobs(bigram(), many)
+    monkeypatch.setattr("gdcore.likelihood.CHUNK_LOGITS", 1)
+    assert torch.equal(logprobs(bigram(), many), whole)
 
 
 def test_a_uniform_model_scores_log_vocabulary():

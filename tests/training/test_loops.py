@@ -92,8 +92,8 @@ def test_pretraining_learns_the_language(toy, tmp_path):
     pretraining = pretrain_into(tmp_path, tokens, validation, PRETRAIN.model_copy(update={"steps": 120}))
     summary = json.loads((pretraining / "summary.json").read_text())
     first = json.loads((pretraining / "metrics.jsonl").read_text().splitlines()[0])
-    assert first["generator_loss"] == pytest.approx(math.log(VOCAB), abs=0.3)
-    assert summary["valid_nll"] < 2.2 < first["generator_loss"]
+    assert first["generator_nll"] == pytest.approx(math.log(VOCAB), abs=0.3)
+    assert summary["valid_nll"] < 2.2 < first["generator_nll"]
 
 
 @pytest.mark.parametrize("stop_at", [1, 7, 20, 29, 30])
@@ -198,6 +198,27 @@ def test_a_corpus_smaller_than_a_batch_is_refused(toy, tmp_path):
     _, tokens, validation, _ = toy
     with pytest.raises(UserError, match=r"holds 96 texts.*pretrain\.batch_size is 500"):
         pretrain_into(tmp_path, tokens, validation, PRETRAIN.model_copy(update={"batch_size": 500}))
+
+
+def test_a_token_weighs_the_same_in_short_and_long_texts(toy):
+    """The gradients of an epoch's batches of like length add up to that of all its tokens."""
+    from gdcore.batches import BatchStream, ordered_batches
+    from gdcore.generators import lstm
+    from gdcore.likelihood import nll
+    from gdcore.phases import adamw, open_split
+    from gdcore.train import pretrain
+
+    _, tokens, validation, _ = toy
+    train = open_split(tokens, validation, "train")
+    torch.manual_seed(0)
+    generator = lstm.Generator(TINY["lstm"].model_copy(update={"dropout": 0.0}), VOCAB, CONTEXT)
+    nll(generator, next(ordered_batches(train, len(train)))).backward()
+    whole = generator.output.bias.grad.clone()
+    gradients = []
+    state = TrainState(generator, {"generator": adamw(generator, 1e-12, 0)}, BatchStream(train, 16, 0))
+    for _ in pretrain(state, PRETRAIN.model_copy(update={"steps": 6, "learning_rate": 1e-12, "clip_norm": 1e9})):
+        gradients.append(generator.output.bias.grad.clone())
+    torch.testing.assert_close(torch.stack(gradients).mean(0), whole, atol=1e-5, rtol=1e-4)
 
 
 def test_learning_rate_rises_and_falls_to_zero():
