@@ -31,7 +31,9 @@ Test = Annotated[list[str], Option(help="Test files, when the split is given. Re
 TextColumn = Annotated[str | None, Option(help="Key of the text in .jsonl.")]
 PromptColumn = Annotated[str | None, Option(help="Key of what the text answers, in .jsonl.")]
 LabelColumn = Annotated[str | None, Option(help="Key of the class, in .jsonl.")]
-Set = Annotated[list[str], Option("--set", metavar="KEY=VALUE", help="Override a setting: finetune.steps=200. Repeatable.")]
+Set = Annotated[
+    list[str], Option("--set", metavar="KEY=VALUE", help="Override a setting: finetune.steps=200. Repeatable.")
+]
 Seed = Annotated[int, Option(min=0, help="Seed of every random choice.")]
 
 HERE = Path()
@@ -118,7 +120,9 @@ def validate(
 def evaluate(
     samples: Annotated[Path | None, Option(help="Generated texts, one a line.")] = None,
     references: Annotated[Path | None, Option(help="Real held-out texts, one a line.")] = None,
-    train: Annotated[Path | None, Option(help="What the generator learnt from, one text a line: for the copy rate.")] = None,
+    train: Annotated[
+        Path | None, Option(help="What the generator learnt from, one text a line: for the copy rate.")
+    ] = None,
     run: Annotated[str, Option(help="Judge this run's models again instead of files.")] = "latest",
     protocol: Annotated[str, Option(help="How to judge; `gdflow list protocols` names them.")] = "gdflow",
     home: Home = HERE,
@@ -156,7 +160,9 @@ def generate(
     bundle: Annotated[Path | None, Option(help="Folder of an exported bundle; by default the latest run's.")] = None,
     num: Annotated[int, Option(min=1, help="How many texts (a prompt).")] = 5,
     seed: Annotated[int, Option(min=0, help="The same seed gives the same texts.")] = 0,
-    temperature: Annotated[float, Option(min=0, help="Below 1 plays safe, above 1 dares; 0 takes the likeliest.")] = 1.0,
+    temperature: Annotated[
+        float, Option(min=0, help="Below 1 plays safe, above 1 dares; 0 takes the likeliest.")
+    ] = 1.0,
     top_k: Annotated[int, Option(min=0, help="Draw among the k likeliest tokens; 0: all.")] = 0,
     top_p: Annotated[float, Option(min=0, max=1, help="Draw among the likeliest tokens that hold this mass.")] = 1.0,
     max_tokens: Annotated[int | None, Option(min=1, help="Longest text, in tokens.")] = None,
@@ -242,7 +248,10 @@ def list_(kind: Annotated[str, Argument(help="What to name.")], home: Home = HER
         """Those that have a card in `data/` (not part of a wheel), and the one that is always there."""
         return sorted({"docstrings", *(path.parent.name for path in plugins.HERE.parent.glob("data/*/corpus.toml"))})
 
-    kinds = {name: lambda name=name: plugins.names(name) for name in ("generators", "discriminators", "objectives", "metrics")}
+    kinds = {
+        name: lambda name=name: plugins.names(name)
+        for name in ("generators", "discriminators", "objectives", "metrics")
+    }
     kinds |= {"presets": preset_names, "corpora": corpora, "protocols": protocols}
     if kind not in kinds:
         raise UserError(f"there is nothing of the kind {kind!r} to list; there are {', '.join(kinds)}")

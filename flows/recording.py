@@ -22,6 +22,7 @@ from tasks.evaluation import judgement
 OURS = ("gdcore", "tasks", "flows")
 log = logging.getLogger(__name__)
 
+
 def run_name() -> str:
     """Preset, corpus and seed of the flow run that is starting."""
     told = flow_run.parameters
@@ -48,7 +49,7 @@ def recording(home: Path, preset: str, config: RunConfig) -> Iterator[Run]:
         yield run
     except UserError as error:
         refused = not run.refs
-        log.error("%s", error)  # noqa: TRY400  (one paragraph for a person; Prefect logs the traceback)
+        log.error("%s", error)
         raise
     except BaseException as error:
         log.error("stopped by %s: %s", type(error).__name__, error)
@@ -85,7 +86,9 @@ def stages(run: Run) -> dict[str, dict[str, Any]]:
 
 def counts(run: Run) -> dict[str, int]:
     """Texts read, used and quarantined by the corpus and validation together."""
-    corpus, validation = (json.loads((run.path(name) / "summary.json").read_text()) for name in ("corpus", "validation"))
+    corpus, validation = (
+        json.loads((run.path(name) / "summary.json").read_text()) for name in ("corpus", "validation")
+    )
     total = {
         "read": corpus["read"],
         "used": validation["used"],

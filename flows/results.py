@@ -75,14 +75,18 @@ def show_runs(result: Result) -> None:
         return
     lines = Table("run", "came to", "selected")
     for run in result["runs"]:
-        lines.add_row(run["run"], "the end" if run["finished"] else (run["stages"] or ["nothing"])[-1], run["selected"] or "")
+        lines.add_row(
+            run["run"], "the end" if run["finished"] else (run["stages"] or ["nothing"])[-1], run["selected"] or ""
+        )
     Console().print(lines)
 
 
 def show_store(result: Result) -> None:
     lines = Table("artifact", "size", "made")
     for each in result["artifacts"]:
-        lines.add_row(each["artifact"], size(each["bytes"]), f"{datetime.fromtimestamp(each['created'], UTC):%Y-%m-%d %H:%M}")
+        lines.add_row(
+            each["artifact"], size(each["bytes"]), f"{datetime.fromtimestamp(each['created'], UTC):%Y-%m-%d %H:%M}"
+        )
     Console().print(lines)
     Console().print(f"{len(result['artifacts'])} artifacts, {size(result['bytes'])}")
 

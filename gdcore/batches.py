@@ -16,6 +16,7 @@ from torch import Tensor
 from gdcore.shards import Shards
 from gdcore.tokenizer import BOS, EOS, PAD, SEP
 
+
 @dataclass(frozen=True)
 class Batch:
     """Texts side by side."""
@@ -59,7 +60,9 @@ def collate(shards: Shards, rows_B: np.ndarray) -> Batch:
     tokens_BT[prompted_B, 1 + prompt_sizes_B[prompted_B]] = SEP
     tokens_BT[np.arange(len(rows_B)), lengths_B - 1] = EOS
     given_B = 1 + prompt_sizes_B + prompted_B
-    return make_batch(torch.from_numpy(tokens_BT), torch.from_numpy(lengths_B), torch.from_numpy(given_B.astype(np.int64)))
+    return make_batch(
+        torch.from_numpy(tokens_BT), torch.from_numpy(lengths_B), torch.from_numpy(given_B.astype(np.int64))
+    )
 
 
 def ordered_batches(shards: Shards, batch_size: int) -> Iterator[Batch]:

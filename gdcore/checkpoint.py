@@ -11,6 +11,7 @@ config.json                                                                archi
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ class TrainState:
     """Everything that a step reads and writes."""
 
     generator: Generator
-    optimizers: dict[str, Optimizer]
+    optimizers: Mapping[str, Optimizer]
     batches: BatchStream
     discriminator: Discriminator | None = None
     objective: Objective | None = None

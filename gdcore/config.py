@@ -5,7 +5,7 @@ Precedence: typed defaults ← preset ← overrides (`finetune.steps=200`).
 
 import difflib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -23,7 +23,15 @@ from gdcore.tokens import TokenizerConfig
 from gdcore.train import FinetuneConfig, PretrainConfig
 
 if TYPE_CHECKING:
-    AnyGenerator = AnyDiscriminator = AnyObjective = Settings
+
+    class AnyGenerator(Protocol):
+        @property
+        def name(self) -> str: ...
+
+    class AnyDiscriminator(AnyGenerator, Protocol): ...
+
+    class AnyObjective(AnyGenerator, Protocol): ...
+
 else:
     AnyGenerator = plugins.union("generators")
     AnyDiscriminator = plugins.union("discriminators")
@@ -33,13 +41,13 @@ else:
 class RunConfig(Settings):
     """Everything that a run depends on, machine apart."""
 
-    seed: int = Field(0, ge=0, lt=2**31)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of every random choice in training, sampling and evaluation."""
     corpus: CorpusConfig = CorpusConfig()
     """Which text, and how it is cleaned and split."""
     tokens: TokenizerConfig = TokenizerConfig()
     """How text becomes ids."""
-    context: int = Field(64, ge=4)
+    context: int = Field(default=64, ge=4)
     """Longest sequence in tokens, prompt, BOS and EOS included; longer texts are quarantined."""
     validation: ValidationConfig = ValidationConfig()
     """What the corpus must be like."""
@@ -100,7 +108,9 @@ def _explain_one(error: Any) -> str:
     key = ".".join(path) or "settings"
     if error["type"] == "union_tag_invalid":
         part = str(error["loc"][0])
-        return f"{key}.name: there is no {part} named {error['ctx']['tag']!r}; there are {error['ctx']['expected_tags']}"
+        return (
+            f"{key}.name: there is no {part} named {error['ctx']['tag']!r}; there are {error['ctx']['expected_tags']}"
+        )
     if error["type"] != "extra_forbidden":
         return f"{key}: {error['msg']}, not {error['input']!r}"
     known = _keys_at([str(part) for part in error["loc"][:-1]])
@@ -143,7 +153,11 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(below, Mapping) and value.get("name", below.get("name")) == below.get("name"):
+        if (
+            isinstance(value, Mapping)
+            and isinstance(below, Mapping)
+            and value.get("name", below.get("name")) == below.get("name")
+        ):
             merged[key] = _merged(below, value)
         else:
             merged[key] = value

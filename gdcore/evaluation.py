@@ -41,14 +41,14 @@ class EvaluationConfig(Settings):
 
     protocol: str = "gdflow"
     """Which named protocol (`gdflow list protocols`); figures of different protocols must not be compared."""
-    num_samples: int = Field(2000, ge=2)
+    num_samples: int = Field(default=2000, ge=2)
     """Texts drawn from each model at each decoding; with prompts, no more than there are test prompts."""
     decodings: tuple[Decoding, ...] = Field(
-        tuple(Decoding(temperature=temperature, top_k=0, top_p=1.0) for temperature in (1.0, 0.9, 0.8, 0.7)),
+        default=tuple(Decoding(temperature=temperature, top_k=0, top_p=1.0) for temperature in (1.0, 0.9, 0.8, 0.7)),
         min_length=1,
     )
     """How texts are drawn. The first is the one that selection looks at; all of them make the curve."""
-    batch_size: int = Field(512, ge=1)
+    batch_size: int = Field(default=512, ge=1)
     """Texts drawn at a time."""
 
     @field_validator("protocol")

@@ -55,50 +55,50 @@ class ValidationConfig(Settings):
     A failed warning is shown; a failed critical rule ends the run.
     """
 
-    mostly: float = Field(0.9, ge=0, le=1)
+    mostly: float = Field(default=0.9, ge=0, le=1)
     """Share of the texts that must satisfy a rule about single texts, or the rule fails."""
-    min_characters: int = Field(1, ge=1)
+    min_characters: int = Field(default=1, ge=1)
     """A shorter text breaks `too_short`."""
-    max_characters: int = Field(10_000, ge=1)
+    max_characters: int = Field(default=10_000, ge=1)
     """A longer text breaks `too_long`."""
-    min_alphabet_share: float = Field(0.3, ge=0, le=1)
+    min_alphabet_share: float = Field(default=0.3, ge=0, le=1)
     """Letters, their marks and emoji among the characters that are no space; a text of fewer breaks `not_text`
     (critical: the wrong file, or the wrong column)."""
-    max_digit_share: float = Field(0.5, ge=0, le=1)
+    max_digit_share: float = Field(default=0.5, ge=0, le=1)
     """Digits among the characters that are no space; a text of more breaks `mostly_digits`."""
-    min_script_share: float = Field(0.5, ge=0, le=1)
+    min_script_share: float = Field(default=0.5, ge=0, le=1)
     """Letters of the corpus' own scripts (each has at least 5 % of its letters) among a text's letters; a text of fewer
     breaks `foreign_script`."""
-    repetition_from: int = Field(8, ge=3)
+    repetition_from: int = Field(default=8, ge=3)
     """Texts of fewer tokens are not judged for repetition."""
-    max_top_share: float = Field(0.5, ge=0, le=1)
+    max_top_share: float = Field(default=0.5, ge=0, le=1)
     """Share of a text's most frequent token; a text of more breaks `one_word_over_and_over`."""
-    max_repeated_share: float = Field(0.5, ge=0, le=1)
+    max_repeated_share: float = Field(default=0.5, ge=0, le=1)
     """Share of a text's token trigrams that occurred in it before; a text of more breaks `repeats_itself`."""
     keep_near_duplicates: bool = False
     """Keep texts of train that differ from an earlier one only in case, spacing and punctuation; otherwise they break
     `near_duplicate`. (Exact repetitions are the corpus stage's business.)"""
-    max_leak_share: float = Field(0.2, ge=0, le=1)
+    max_leak_share: float = Field(default=0.2, ge=0, le=1)
     """Share of train or valid whose text stands, but for case, spacing and punctuation, in a later split. Such texts
     are always taken out of the earlier one (`leaked`); more of them than this fails `leakage` (critical)."""
-    max_unk_share: float = Field(0.5, ge=0, le=1)
+    max_unk_share: float = Field(default=0.5, ge=0, le=1)
     """Unknown tokens in a text of train; a text of more breaks `mostly_unknown`."""
-    max_unk_rate: float = Field(0.1, ge=0, le=1)
+    max_unk_rate: float = Field(default=0.1, ge=0, le=1)
     """Unknown tokens in a split; more fails `many_unknown`."""
-    min_coverage: float = Field(0.6, ge=0, le=1)
+    min_coverage: float = Field(default=0.6, ge=0, le=1)
     """Share of a split's tokens that the train split knows; less fails `vocabulary_coverage` (critical)."""
-    min_fitting: float = Field(0.9, ge=0, le=1)
+    min_fitting: float = Field(default=0.9, ge=0, le=1)
     """Share of the texts that must fit into the context, or `too_many_tokens` fails (critical). Those that do not fit
     are quarantined, never cut."""
-    min_median_tokens: int = Field(3, ge=1)
+    min_median_tokens: int = Field(default=3, ge=1)
     """Median number of tokens of a text, BOS and EOS included; shorter texts fail `short_texts`."""
-    min_kept_share: float = Field(0.5, ge=0, le=1)
+    min_kept_share: float = Field(default=0.5, ge=0, le=1)
     """Share of each split that must be left after quarantine, or `kept_share` fails (critical)."""
-    min_held_out: int = Field(100, ge=0)
+    min_held_out: int = Field(default=100, ge=0)
     """Texts that valid and test should have, for figures that mean something; fewer fail `small_held_out`."""
-    max_label_distance: float = Field(0.5, ge=0, le=1)
+    max_label_distance: float = Field(default=0.5, ge=0, le=1)
     """Total variation between a split's labels and the train split's; more fails `label_drift`."""
-    max_label_share: float = Field(0.9, ge=0, le=1)
+    max_label_share: float = Field(default=0.9, ge=0, le=1)
     """Share of the train split's most frequent label, where there are several; more fails `label_balance`."""
 
 

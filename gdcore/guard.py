@@ -30,19 +30,19 @@ Reading = dict[str, float]
 class GuardConfig(Settings):
     """When adversarial training counts as collapsed."""
 
-    every: int = Field(25, ge=1)
+    every: int = Field(default=25, ge=1)
     """Turns between two readings."""
-    num_samples: int = Field(500, ge=10)
+    num_samples: int = Field(default=500, ge=10)
     """Texts sampled, and held-out texts looked at, for a reading."""
-    unique_drop: float = Field(0.1, ge=0, le=1)
+    unique_drop: float = Field(default=0.1, ge=0, le=1)
     """Permitted fall of the share of texts that are not repeats, from the pretrained generator's."""
-    coverage_drop: float = Field(0.4, ge=0, le=1)
+    coverage_drop: float = Field(default=0.4, ge=0, le=1)
     """Permitted relative fall of the number of distinct tokens in the samples."""
-    entropy_drop: float = Field(0.7, ge=0)
+    entropy_drop: float = Field(default=0.7, ge=0)
     """Permitted fall, in nats, of the entropy of the samples' tokens."""
-    nll_rise: float = Field(0.1, ge=0)
+    nll_rise: float = Field(default=0.1, ge=0)
     """Permitted rise, in nats per token, of the held-out NLL."""
-    max_accuracy: float = Field(0.98, gt=0.5, le=1)
+    max_accuracy: float = Field(default=0.98, gt=0.5, le=1)
     """At this accuracy on held-out text the discriminator has won, and its gradient says nothing any more."""
 
 
@@ -55,7 +55,7 @@ class Guard:
         self.real = [collate(valid, rows[start : start + 100]) for start in range(0, len(rows), 100)]
 
     def read(self, state: TrainState) -> Reading:
-        """One reading; the texts are drawn with the same seeds each time, so that readings differ by the model alone."""
+        """One reading; texts are drawn with the same seeds each time, so that readings differ by the model alone."""
         device = next(state.generator.parameters()).device
         fake = [self._answer(state, batch.to(device), number) for number, batch in enumerate(self.real)]
         texts = [tuple(row[row != PAD].tolist()) for batch in fake for row in batch.tokens_BT]
@@ -82,7 +82,9 @@ class Guard:
             (reading["accuracy"] > config.max_accuracy, "accuracy", "the discriminator is hardly ever wrong"),
         ]
         alarms = [
-            f"{words} ({name} {reading[name]:.3g}, at first {first[name]:.3g})" for broken, name, words in limits if broken
+            f"{words} ({name} {reading[name]:.3g}, at first {first[name]:.3g})"
+            for broken, name, words in limits
+            if broken
         ]
         return "; ".join(alarms) or None
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 def embed(inputs: Tensor, weight_VD: Tensor) -> Tensor:
     """Embed ids `(B,T)` by look-up, or soft rows `(B,T,V)` by their expectation; returns `(B,T,D)`.
 
-    A one-hot row gives exactly what its id gives, so a discriminator reads real ids and a generator's soft output alike.
+    A one-hot row gives what its id gives, so a discriminator reads real ids and a generator's soft output alike.
     """
     if inputs.dim() == 3:
         return inputs.to(weight_VD.dtype) @ weight_VD

@@ -27,11 +27,11 @@ FORBIDDEN = (PAD, BOS, UNK, SEP)
 class Decoding(Settings):
     """How the next token is drawn from the generator's logits."""
 
-    temperature: float = Field(1.0, ge=0)
+    temperature: float = Field(default=1.0, ge=0)
     """Logits are divided by it; 1 samples the model as it is, 0 takes the likeliest token."""
-    top_k: int = Field(0, ge=0)
+    top_k: int = Field(default=0, ge=0)
     """Draw among this many likeliest tokens only; 0 means all."""
-    top_p: float = Field(1.0, gt=0, le=1)
+    top_p: float = Field(default=1.0, gt=0, le=1)
     """Draw among the likeliest tokens that together hold this probability only."""
 
     def __str__(self) -> str:
@@ -96,7 +96,13 @@ def _into_nucleus(token_B: Tensor, mass_BV: Tensor, uniform_B: Tensor, top_p: fl
 
 @torch.no_grad()
 def complete(
-    generator: Generator, given_BT: Tensor, prompt_lengths_B: Tensor, *, max_tokens: int, decoding: Decoding, seeds_B: np.ndarray
+    generator: Generator,
+    given_BT: Tensor,
+    prompt_lengths_B: Tensor,
+    *,
+    max_tokens: int,
+    decoding: Decoding,
+    seeds_B: np.ndarray,
 ) -> Batch:
     """Write on from what is given (BOS, prompt and SEP, right-padded) until EOS, `max_tokens` or the context's end.
 
@@ -166,7 +172,9 @@ def sample(
         given = [[BOS, *prompts[i % len(prompts)], SEP] if prompts else [BOS] for i in rows]
         prompt_lengths_B = torch.tensor([len(ids) for ids in given], device=device)
         if int(prompt_lengths_B.max()) >= generator.context:
-            raise ValueError(f"a prompt takes {int(prompt_lengths_B.max())} tokens; the context holds {generator.context}")
+            raise ValueError(
+                f"a prompt takes {int(prompt_lengths_B.max())} tokens; the context holds {generator.context}"
+            )
         given_BT = torch.nn.utils.rnn.pad_sequence(
             [torch.tensor(ids, device=device) for ids in given], batch_first=True, padding_value=PAD
         )

@@ -31,14 +31,14 @@ class TokenizerConfig(Settings):
     kind: Literal["auto", "word", "char", "bpe"] = "auto"
     """The scheme. «auto»: words where words are spaced, unless `max_unk` is exceeded, then byte-pair encoding; without
     spaces, characters for Chinese, Japanese and Korean writing and byte-pair encoding for alphabets (Thai, Lao …)."""
-    vocab_size: int = Field(16_000, ge=8, le=1 << 20)
+    vocab_size: int = Field(default=16_000, ge=8, le=1 << 20)
     """The largest vocabulary, the five special tokens included; the most frequent tokens are kept."""
-    min_count: int = Field(2, ge=1)
+    min_count: int = Field(default=2, ge=1)
     """A token (bpe: a merge) seen less often in the train split is left out. At 2 the unknown token occurs in training
     text too, and so is learnt like any other."""
     lowercase: bool = False
     """Read every letter as its lower case."""
-    max_unk: float = Field(0.1, ge=0, le=1)
+    max_unk: float = Field(default=0.1, ge=0, le=1)
     """«auto» gives up words when more than this share of the valid split's tokens would be unknown."""
 
 

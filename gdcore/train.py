@@ -28,54 +28,54 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class PretrainConfig(Settings):
     """Maximum likelihood."""
 
-    steps: int = Field(3000, ge=1)
+    steps: int = Field(default=3000, ge=1)
     """Batches to learn from, at most; the learning rate has decayed when they are used up."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(default=64, ge=1)
     """Texts a step."""
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     """Highest learning rate of AdamW."""
-    warmup_steps: int = Field(100, ge=0)
+    warmup_steps: int = Field(default=100, ge=0)
     """Steps over which the learning rate rises to its highest; then it falls along a cosine to zero."""
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
     """AdamW's decoupled weight decay."""
-    clip_norm: float = Field(1.0, gt=0)
+    clip_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
     precision: Precision = "auto"
     """Arithmetic of the products; `auto` is bfloat16 where the processor has units for it, else float32."""
-    eval_every: int = Field(200, ge=1)
+    eval_every: int = Field(default=200, ge=1)
     """Steps between two looks at held-out text."""
-    patience: int = Field(5, ge=1)
+    patience: int = Field(default=5, ge=1)
     """Stop after this many looks without a better held-out NLL; the best weights are kept."""
-    checkpoint_every: int = Field(100, ge=1)
+    checkpoint_every: int = Field(default=100, ge=1)
     """Steps between two checkpoints: what a kill can cost."""
 
 
 class FinetuneConfig(Settings):
     """The adversarial alternation."""
 
-    steps: int = Field(200, ge=0)
+    steps: int = Field(default=200, ge=0)
     """Turns of the loop; 0 leaves the pretrained generator as it is."""
-    warmup_steps: int = Field(100, ge=0)
+    warmup_steps: int = Field(default=100, ge=0)
     """Turns before them in which the discriminator learns alone."""
-    generator_steps: int = Field(1, ge=0)
+    generator_steps: int = Field(default=1, ge=0)
     """Updates of the generator a turn."""
-    discriminator_steps: int = Field(1, ge=0)
+    discriminator_steps: int = Field(default=1, ge=0)
     """Updates of the discriminator a turn."""
-    batch_size: int = Field(64, ge=2)
+    batch_size: int = Field(default=64, ge=2)
     """Real texts, and generated ones, an update."""
-    generator_learning_rate: float = Field(1e-4, gt=0)
+    generator_learning_rate: float = Field(default=1e-4, gt=0)
     """AdamW's learning rate for the generator, constant."""
-    discriminator_learning_rate: float = Field(1e-3, gt=0)
+    discriminator_learning_rate: float = Field(default=1e-3, gt=0)
     """AdamW's learning rate for the discriminator, constant."""
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
     """AdamW's decoupled weight decay, for both."""
-    clip_norm: float = Field(1.0, gt=0)
+    clip_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
     precision: Precision = "auto"
     """As in `pretrain`."""
     guard: GuardConfig = GuardConfig()
     """When to call it a collapse."""
-    checkpoint_every: int = Field(25, ge=1)
+    checkpoint_every: int = Field(default=25, ge=1)
     """Turns between two checkpoints: what a kill can cost."""
 
 

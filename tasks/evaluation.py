@@ -57,7 +57,13 @@ def evaluate(
     return done
 
 
-@task(name="judge files", task_run_name="judge files", tags={"gdflow", "evaluation"}, cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="judge files",
+    task_run_name="judge files",
+    tags={"gdflow", "evaluation"},
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def judge_files(samples: Path, references: Path, train: Path | None, protocol: str) -> dict[str, Any]:
     """Hold one text file to another under a protocol; nothing is stored."""
     from gdcore.judging import evaluate_texts, read_texts

@@ -84,7 +84,9 @@ def build(
     user's files), `sources` the modules it runs and `files` the package data it uses.
     """
     start = time.monotonic()
-    told = {key: value.model_dump(mode="json") if isinstance(value, Settings) else value for key, value in config.items()}
+    told = {
+        key: value.model_dump(mode="json") if isinstance(value, Settings) else value for key, value in config.items()
+    }
     read = {key: value.content if isinstance(value, Ref) else value for key, value in inputs.items()}
     address = recipe(kind, told, read, source_digest(sources, files))
     store = run.store

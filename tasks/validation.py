@@ -38,7 +38,9 @@ def validate(run: Run, config: RunConfig, corpus: Ref, tokens: Ref) -> Stage:
         run,
         "validation",
         make,
-        config=config.model_dump(mode="json", include={"validation": True, "context": True, "pretrain": {"batch_size"}}),
+        config=config.model_dump(
+            mode="json", include={"validation": True, "context": True, "pretrain": {"batch_size"}}
+        ),
         inputs={"corpus": corpus, "tokens": tokens},
         sources=["tasks.expectations.judge"],
     )

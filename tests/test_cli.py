@@ -127,7 +127,10 @@ def bad(tmp_path: Path) -> dict[str, tuple[list[str | Path], str]]:
         "absurd": (["run", "--set", "finetune.generator_learning_rate=many"], "generator_learning_rate"),
         "no value": (["run", "--set", "seed"], "key=value"),
         "no yaml": (["run", "--set", "seed=[1"], "YAML"),
-        "unknown protocol": (["evaluate", "--samples", texts, "--references", texts, "--protocol", "x"], "texygen-paper"),
+        "unknown protocol": (
+            ["evaluate", "--samples", texts, "--references", texts, "--protocol", "x"],
+            "texygen-paper",
+        ),
         "half a pair": (["evaluate", "--samples", texts], "--references"),
         "no samples": (["evaluate", "--samples", tmp_path / "no.txt", "--references", texts], "no.txt"),
         "no run": (["evaluate", "--run", "x"], "no runs"),
@@ -246,9 +249,7 @@ def test_run_then_everything_else(trained: tuple[Path, dict[str, Any]]) -> None:
     assert listed[0]["run"] in gdflow("runs", "--home", home).stdout
     held = json.loads(gdflow("store", "--home", home, "--json").stdout)["artifacts"]
     assert len(held) == 7
-    again = gdflow(
-        "run", "--preset", "tiny", "--corpus", home / "texts.txt", *assignments(), "--home", home
-    )
+    again = gdflow("run", "--preset", "tiny", "--corpus", home / "texts.txt", *assignments(), "--home", home)
     words = ("MLE", "adversarial", "real text", "Selected:", "gdflow generate --bundle", "gdflow up", "--corpus")
     assert all(word in again.stdout for word in words), again.stdout
     assert "export       reused" in again.stderr

@@ -38,7 +38,10 @@ def test_a_resolved_configuration_reads_back_the_same():
         ({"finetune.guard.evry": 1}, r"finetune\.guard\.evry: no such key; did you mean every\?"),
         ({"generator.hidden": 1}, r"generator\.hidden: no such key; did you mean hidden_dim\?"),
         ({"nonsense": 1}, r"nonsense: no such key; there are seed, corpus"),
-        ({"objective.name": "segan"}, r"objective\.name: there is no objective named 'segan'; there are 'gad', 'seqgan'"),
+        (
+            {"objective.name": "segan"},
+            r"objective\.name: there is no objective named 'segan'; there are 'gad', 'seqgan'",
+        ),
         ({"pretrain.steps": -5}, r"pretrain\.steps: .*greater than or equal to 1, not -5"),
         ({"pretrain.learning_rate": "fast"}, r"pretrain\.learning_rate: .*number.*'fast'"),
         ({"generator": 3}, r"generator: .*not 3"),

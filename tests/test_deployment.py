@@ -147,7 +147,16 @@ class TestUp:
             assert tasks == dict.fromkeys(stages, "Completed")
             artifacts = client.post("/artifacts/filter", json={}).json()
             keys = {each["key"] for each in artifacts}
-            assert keys >= {"corpus", "validation", "pretraining", "finetuning", "metrics", "samples", "curves", "bundle"}
+            assert keys >= {
+                "corpus",
+                "validation",
+                "pretraining",
+                "finetuning",
+                "metrics",
+                "samples",
+                "curves",
+                "bundle",
+            }
             logs = client.post("/logs/filter", json={"limit": 200}).json()
             assert any("corpus       built" in each["message"] for each in logs)
         assert (home / "runs" / "latest" / "bundle" / "manifest.json").exists()

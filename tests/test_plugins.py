@@ -5,13 +5,13 @@ import copy
 import pytest
 import torch
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from toy import CONTEXT, TINY, VOCAB, toy_rows
 
 from gdcore import plugins
 from gdcore.batches import make_batch
 from gdcore.errors import UserError
 from gdcore.sampling import complete_batch
 from gdcore.tokenizer import BOS, EOS, PAD
-from toy import CONTEXT, TINY, VOCAB, toy_rows
 
 GENERATORS, DISCRIMINATORS, OBJECTIVES = (
     plugins.names(kind) for kind in ("generators", "discriminators", "objectives")
@@ -34,7 +34,9 @@ def build_discriminator(name: str):
 
 def batch_of(num: int, seed: int = 0):
     rows = [[BOS, *row, EOS] for row in toy_rows(num, seed)]
-    tokens_BT = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=PAD)
+    tokens_BT = torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(row) for row in rows], batch_first=True, padding_value=PAD
+    )
     return make_batch(tokens_BT, torch.tensor([len(row) for row in rows]), torch.ones(num, dtype=torch.long))
 
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+from tokenizers import models
 
 from gdcore.discriminators import causal_lstm, cnn
 from gdcore.generators import lstm
 from gdcore.shards import ShardWriter
 from gdcore.tokenizer import SPECIALS, Tokenizer, assemble
-from tokenizers import models
 
 VOCAB = len(SPECIALS) + 12
 CONTEXT = 12

@@ -16,13 +16,13 @@ from gdcore.settings import Settings
 
 class Config(Settings):
     name: Literal["causal_lstm"] = "causal_lstm"
-    embedding_dim: int = Field(64, ge=1)
+    embedding_dim: int = Field(default=64, ge=1)
     """Width of the token embedding."""
-    hidden_dim: int = Field(128, ge=1)
+    hidden_dim: int = Field(default=128, ge=1)
     """Width of the recurrent state."""
-    num_layers: int = Field(1, ge=1)
+    num_layers: int = Field(default=1, ge=1)
     """LSTM layers on top of each other."""
-    dropout: float = Field(0.25, ge=0, lt=1)
+    dropout: float = Field(default=0.25, ge=0, lt=1)
     """Share of the embedding's and of the output's features dropped while training."""
 
 

@@ -17,13 +17,13 @@ from gdcore.settings import Settings
 
 class Config(Settings):
     name: Literal["cnn"] = "cnn"
-    embedding_dim: int = Field(64, ge=1)
+    embedding_dim: int = Field(default=64, ge=1)
     """Width of the token embedding."""
-    widths: tuple[int, ...] = Field((2, 3, 4, 5), min_length=1)
+    widths: tuple[int, ...] = Field(default=(2, 3, 4, 5), min_length=1)
     """Lengths, in tokens, of the n-grams that the filters look at."""
-    num_filters: int = Field(100, ge=1)
+    num_filters: int = Field(default=100, ge=1)
     """Filters of each width."""
-    dropout: float = Field(0.25, ge=0, lt=1)
+    dropout: float = Field(default=0.25, ge=0, lt=1)
     """Share of the features dropped while training."""
 
 

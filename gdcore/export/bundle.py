@@ -37,9 +37,9 @@ from gdcore.tokenizer import SPECIALS
 class ExportConfig(Settings):
     """What the bundle holds."""
 
-    opset: int = Field(20, ge=20, le=23)
+    opset: int = Field(default=20, ge=20, le=23)
     """Version of the ONNX operators; older runtimes read older ones."""
-    parity_texts: int = Field(1000, ge=1)
+    parity_texts: int = Field(default=1000, ge=1)
     """Held-out texts on which the graphs are compared with torch, and prefixes of which they both write on from."""
     license: str = ""
     """Under which licence the bundle may be used, as an SPDX expression; recorded in its manifest."""

@@ -19,13 +19,13 @@ State = tuple[Tensor, Tensor]
 
 class Config(Settings):
     name: Literal["lstm"] = "lstm"
-    embedding_dim: int = Field(128, ge=1)
+    embedding_dim: int = Field(default=128, ge=1)
     """Width of the token embedding, and of the projection before the softmax when `tied`."""
-    hidden_dim: int = Field(256, ge=1)
+    hidden_dim: int = Field(default=256, ge=1)
     """Width of the recurrent state."""
-    num_layers: int = Field(1, ge=1)
+    num_layers: int = Field(default=1, ge=1)
     """LSTM layers on top of each other."""
-    dropout: float = Field(0.3, ge=0, lt=1)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
     """Share of the embedding's and of the output's features dropped while training."""
     tied: bool = True
     """Use the embedding matrix as the output matrix too: fewer parameters, and a better model on small corpora."""
@@ -39,7 +39,9 @@ class Generator(nn.Module):
         self.config, self.vocab_size, self.context = config, vocab_size, context
         self.embedding = nn.Embedding(vocab_size, config.embedding_dim)
         between = config.dropout if config.num_layers > 1 else 0.0
-        self.lstm = nn.LSTM(config.embedding_dim, config.hidden_dim, config.num_layers, batch_first=True, dropout=between)
+        self.lstm = nn.LSTM(
+            config.embedding_dim, config.hidden_dim, config.num_layers, batch_first=True, dropout=between
+        )
         self.dropout = nn.Dropout(config.dropout)
         output_dim = config.embedding_dim if config.tied else config.hidden_dim
         self.projection = nn.Linear(config.hidden_dim, output_dim) if config.tied else nn.Identity()

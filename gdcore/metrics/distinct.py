@@ -19,7 +19,7 @@ class Config(Settings):
     name: Literal["distinct"] = "distinct"
     orders: tuple[int, ...] = (1, 2, 3, 4)
     """Lengths of the n-grams counted."""
-    budget: int = Field(20_000, ge=1)
+    budget: int = Field(default=20_000, ge=1)
     """Tokens; whole texts are taken, in random order, until the next would exceed it."""
 
 

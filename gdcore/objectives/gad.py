@@ -25,11 +25,11 @@ from gdcore.settings import Settings
 
 class Config(Settings):
     name: Literal["gad"] = "gad"
-    kl_weight: float = Field(0.05, ge=0)
+    kl_weight: float = Field(default=0.05, ge=0)
     """Pull towards the pretrained generator, per token; 0 lets the generator go where the discriminator sends it."""
-    mle_weight: float = Field(1.0, ge=0)
+    mle_weight: float = Field(default=1.0, ge=0)
     """Weight of the likelihood of real text in the generator's loss."""
-    reward_weight: float = Field(1.0, ge=0)
+    reward_weight: float = Field(default=1.0, ge=0)
     """Weight of the discriminator's verdict; 0 is the control: the same fine-tuning with the discriminator off."""
 
 

@@ -25,7 +25,7 @@ from gdcore.settings import Settings
 
 class Config(Settings):
     name: Literal["seqgan"] = "seqgan"
-    mle_weight: float = Field(0.0, ge=0)
+    mle_weight: float = Field(default=0.0, ge=0)
     """Weight of the likelihood of real text in the generator's loss; the paper's SeqGAN has none."""
 
 

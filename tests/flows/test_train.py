@@ -161,7 +161,9 @@ def test_a_run_is_judged_again_under_another_protocol(home: Path, first: dict[st
     assert judged["protocol"] == "texygen-paper"
     assert judged["judged"] == Path(first["run"]).name
     assert {row["model"] for row in judged["rows"]} == {"real", "pretrained", "finetuned"}
-    assert (home / "runs" / "latest").resolve() == Path(runs.find(home).folder), "judging is not a new run to serve from"
+    assert (home / "runs" / "latest").resolve() == Path(runs.find(home).folder), (
+        "judging is not a new run to serve from"
+    )
 
 
 def test_text_files_are_judged(tmp_path: Path, prefect_server: str) -> None:

@@ -7,6 +7,7 @@ moved by a reshape cannot hide.
 import pytest
 import torch
 from torch import nn
+from toy import CONTEXT, TINY, VOCAB, toy_rows
 
 from gdcore.batches import make_batch
 from gdcore.generators import lstm
@@ -14,7 +15,6 @@ from gdcore.likelihood import logprobs, nll
 from gdcore.objectives import gad, seqgan
 from gdcore.policy import kl_estimate
 from gdcore.tokenizer import BOS, EOS, PAD
-from toy import CONTEXT, TINY, VOCAB, toy_rows
 
 
 class NamingJudge(nn.Module):

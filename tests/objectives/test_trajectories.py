@@ -1,6 +1,6 @@
 """Golden trajectories: the first losses of every objective on the toy language, from one seed.
 
-They change only when the algorithm does. To record them anew, on purpose: `python tests/objectives/test_trajectories.py`.
+They change only when the algorithm does. To record them anew: `python tests/objectives/test_trajectories.py`.
 """
 
 import json
@@ -14,13 +14,14 @@ import torch
 GOLDEN = Path(__file__).parents[1] / "golden" / "trajectories.json"
 sys.path.insert(0, str(GOLDEN.parents[1]))
 
+from toy import CONTEXT, TINY, VOCAB, write_toy  # noqa: E402
+
 from gdcore import plugins  # noqa: E402
 from gdcore.batches import BatchStream  # noqa: E402
 from gdcore.checkpoint import TrainState  # noqa: E402
 from gdcore.errors import UserError  # noqa: E402
 from gdcore.phases import adamw, open_split  # noqa: E402
 from gdcore.train import FinetuneConfig, finetune  # noqa: E402
-from toy import CONTEXT, TINY, VOCAB, write_toy  # noqa: E402
 
 CONFIG = FinetuneConfig(steps=4, batch_size=16, precision="float32")
 

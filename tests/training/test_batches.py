@@ -2,12 +2,11 @@
 
 import numpy as np
 import torch
+from toy import VOCAB, write_toy
 
 from gdcore.batches import BatchStream, collate, make_batch, ordered_batches
 from gdcore.shards import Shards, ShardWriter
 from gdcore.tokenizer import BOS, EOS, PAD, SEP
-
-from toy import VOCAB, write_toy
 
 
 def prompted(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from toy import CONTEXT, TINY, VOCAB, toy_rows, write_toy
 
 from gdcore.checkpoint import TrainState, checkpoints, load_generator, load_state, save_state
 from gdcore.errors import UserError
@@ -17,8 +18,6 @@ from gdcore.objectives import gad, seqgan
 from gdcore.phases import run_finetuning, run_pretraining
 from gdcore.policy import kl_estimate, leave_one_out, whiten
 from gdcore.train import FinetuneConfig, PretrainConfig, learning_rate
-
-from toy import CONTEXT, TINY, VOCAB, toy_rows, write_toy
 
 CPU = torch.device("cpu")
 PRETRAIN = PretrainConfig(
@@ -42,7 +41,15 @@ def pretrain_into(root: Path, tokens: Path, validation: Path, config: PretrainCo
     out.mkdir(parents=True)
     work.mkdir(exist_ok=True)
     run = run_pretraining(
-        TINY["lstm"], config, context=CONTEXT, seed=1, device=CPU, tokens=tokens, validation=validation, out=out, work=work
+        TINY["lstm"],
+        config,
+        context=CONTEXT,
+        seed=1,
+        device=CPU,
+        tokens=tokens,
+        validation=validation,
+        out=out,
+        work=work,
     )
     for progress in run:
         if progress.done == stop_at:
@@ -149,7 +156,12 @@ def test_the_guard_stops_a_collapse_and_falls_back(toy, tmp_path):
         before, after = load_file(pretraining / "generator.safetensors"), load_file(out / "generator.safetensors")
         assert all(torch.equal(before[key], after[key]) for key in before)
     # A second call finds the verdict in the checkpoint or reaches it again; either way the same.
-    assert json.loads((finetune_into(tmp_path, tokens, validation, pretraining, "seqgan", config) / "summary.json").read_text()) == summary
+    assert (
+        json.loads(
+            (finetune_into(tmp_path, tokens, validation, pretraining, "seqgan", config) / "summary.json").read_text()
+        )
+        == summary
+    )
 
 
 def test_early_stop_keeps_the_best_weights(toy, tmp_path):
@@ -214,10 +226,9 @@ def test_a_token_weighs_the_same_in_short_and_long_texts(toy):
     generator = lstm.Generator(TINY["lstm"].model_copy(update={"dropout": 0.0}), VOCAB, CONTEXT)
     nll(generator, next(ordered_batches(train, len(train)))).backward()
     whole = generator.output.bias.grad.clone()
-    gradients = []
     state = TrainState(generator, {"generator": adamw(generator, 1e-12, 0)}, BatchStream(train, 16, 0))
-    for _ in pretrain(state, PRETRAIN.model_copy(update={"steps": 6, "learning_rate": 1e-12, "clip_norm": 1e9})):
-        gradients.append(generator.output.bias.grad.clone())
+    config = PRETRAIN.model_copy(update={"steps": 6, "learning_rate": 1e-12, "clip_norm": 1e9})
+    gradients = [generator.output.bias.grad.clone() for _ in pretrain(state, config)]
     torch.testing.assert_close(torch.stack(gradients).mean(0), whole, atol=1e-5, rtol=1e-4)
 
 

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from toy import CONTEXT, TINY, VOCAB
 
 from gdcore.generators import lstm
 from gdcore.sampling import FORBIDDEN, Decoding, complete, pick, sample
 from gdcore.tokenizer import BOS, EOS, PAD, SEP
 from gdcore.uniforms import row_seeds
-
-from toy import CONTEXT, TINY, VOCAB
 
 
 @pytest.fixture
@@ -37,16 +36,25 @@ def draws(logits: torch.Tensor, decoding: Decoding) -> dict[int, float]:
     """The share of each token over an even grid of uniform numbers."""
     grid = (torch.arange(4000) + 0.5) / 4000
     tokens = pick(logits.repeat(len(grid), 1), grid, decoding)
-    return {token: round(share, 2) for token, share in enumerate((torch.bincount(tokens) / len(grid)).tolist()) if share}
+    return {
+        token: round(share, 2) for token, share in enumerate((torch.bincount(tokens) / len(grid)).tolist()) if share
+    }
 
 
 def test_temperature_sharpens():
     shares = draws(masses(0.5, 0.25, 0.25), Decoding(temperature=0.5))
-    assert shares == {5: pytest.approx(2 / 3, abs=0.01), 6: pytest.approx(1 / 6, abs=0.01), 7: pytest.approx(1 / 6, abs=0.01)}
+    assert shares == {
+        5: pytest.approx(2 / 3, abs=0.01),
+        6: pytest.approx(1 / 6, abs=0.01),
+        7: pytest.approx(1 / 6, abs=0.01),
+    }
 
 
 def test_top_k_keeps_the_lower_ids_of_equals():
-    assert draws(masses(0.2, 0.2, 0.4, 0.2), Decoding(top_k=2)) == {5: pytest.approx(0.33, abs=0.01), 7: pytest.approx(0.67, abs=0.01)}
+    assert draws(masses(0.2, 0.2, 0.4, 0.2), Decoding(top_k=2)) == {
+        5: pytest.approx(0.33, abs=0.01),
+        7: pytest.approx(0.67, abs=0.01),
+    }
 
 
 def test_top_p_keeps_the_token_that_reaches_p():
@@ -77,7 +85,9 @@ def test_prompts_of_different_length_give_what_each_gives_alone(generator):
     seeds = row_seeds(1, 6)
     for i, text in enumerate(together):
         lengths = torch.tensor([given[i].shape[1]])
-        batch = complete(generator, given[i], lengths, max_tokens=CONTEXT, decoding=Decoding(), seeds_B=seeds[i : i + 1])
+        batch = complete(
+            generator, given[i], lengths, max_tokens=CONTEXT, decoding=Decoding(), seeds_B=seeds[i : i + 1]
+        )
         new = batch.tokens_BT[batch.target_BT]
         assert text == new[new != EOS].tolist()
 
