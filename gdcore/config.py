@@ -103,8 +103,7 @@ def explain(error: ValidationError) -> str:
 
 
 def _explain_one(error: Any) -> str:
-    # A discriminated union adds the chosen plug-in's name to the path; the user never wrote it there.
-    path = [str(part) for i, part in enumerate(error["loc"]) if not (i == 1 and error["loc"][0] in PLUGIN_PARTS)]
+    path, model = _located([str(part) for part in error["loc"]])
     key = ".".join(path) or "settings"
     if error["type"] == "union_tag_invalid":
         part = str(error["loc"][0])
@@ -113,7 +112,7 @@ def _explain_one(error: Any) -> str:
         )
     if error["type"] != "extra_forbidden":
         return f"{key}: {error['msg']}, not {error['input']!r}"
-    known = _keys_at([str(part) for part in error["loc"][:-1]])
+    known = _keys_at(model, path[1:-1] if model is not RunConfig else path[:-1])
     close = difflib.get_close_matches(path[-1], known, 1)
     return f"{key}: no such key; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
 
@@ -121,11 +120,22 @@ def _explain_one(error: Any) -> str:
 PLUGIN_PARTS = {"generator": "generators", "discriminator": "discriminators", "objective": "objectives"}
 
 
-def _keys_at(path: list[str]) -> list[str]:
+def _located(path: list[str]) -> tuple[list[str], type[BaseModel]]:
+    """A path as the user wrote it, and the model that its keys belong to.
+
+    A union of plug-ins puts the chosen one's name into the path, behind the part's.
+    """
+    kind = PLUGIN_PARTS.get(path[0]) if path else None
+    if kind is None:
+        return path, RunConfig
+    default = RunConfig.model_fields[path[0]].default.name
+    tagged = len(path) > 1 and path[1] in plugins.names(kind)
+    name = path[1] if tagged else default
+    return [path[0], *path[2 if tagged else 1 :]], plugins.load(kind, name).Config
+
+
+def _keys_at(model: Any, path: list[str]) -> list[str]:
     """The keys that a part of the tree has."""
-    model: Any = RunConfig
-    if path and path[0] in PLUGIN_PARTS and len(path) > 1:
-        model, path = plugins.load(PLUGIN_PARTS[path[0]], path[1]).Config, path[2:]
     for part in path:
         model = model.model_fields[part].annotation
         if not (isinstance(model, type) and issubclass(model, BaseModel)):

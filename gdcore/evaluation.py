@@ -18,6 +18,7 @@ from gdcore import protocol as protocols
 from gdcore.checkpoint import load_generator
 from gdcore.contracts import Generator
 from gdcore.errors import UserError
+from gdcore.intervals import Ratio, figure
 from gdcore.judging import Judge, evaluate_texts, read_texts
 from gdcore.metrics.nll import held_out
 from gdcore.progress import Progress
@@ -26,7 +27,6 @@ from gdcore.sampling import Decoding, sample
 from gdcore.selection import compare, criteria_protocol, select
 from gdcore.settings import Settings
 from gdcore.shards import Shards
-from gdcore.statistics import Ratio, figure
 from gdcore.tokenizer import Tokenizer
 
 __all__ = ["EvaluationConfig", "evaluate_models", "evaluate_texts", "read_texts"]

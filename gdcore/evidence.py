@@ -6,8 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+from gdcore.intervals import Ratio
 from gdcore.ngram_counts import Counts, Ints, Postings
-from gdcore.statistics import Ratio
 
 Texts = Sequence[Sequence[str]]
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from gdcore.errors import UserError
 from gdcore.evidence import Evidence, joined
+from gdcore.intervals import Figure, Measurement, Ratio, figures
 from gdcore.plugins import load as load_plugin
 from gdcore.protocol import Protocol
 from gdcore.protocol import load as load_protocol
-from gdcore.statistics import Figure, Measurement, Ratio, figures
 from gdcore.words import DESCRIPTION, Splitter, split, splitter_for
 
 PART = 100_000

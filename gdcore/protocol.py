@@ -11,9 +11,9 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from gdcore.errors import UserError
+from gdcore.intervals import Sampling
 from gdcore.plugins import load as load_plugin
 from gdcore.settings import Settings
-from gdcore.statistics import Sampling
 from gdcore.words import Splitter
 
 FOLDER = Path(__file__).parent / "protocols"

@@ -8,10 +8,10 @@ fails one by chance in about one run of eight: the doubt goes to the simpler mod
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypedDict
 
+from gdcore.intervals import Figure, Ratio, Sampling, difference, figure, paired_difference
 from gdcore.metrics import bleu, copy_rate, self_bleu, unique
 from gdcore.protocol import Protocol
 from gdcore.report.wording import signed
-from gdcore.statistics import Figure, Ratio, Sampling, difference, figure, paired_difference
 
 Model = Literal["pretrained", "finetuned"]
 

@@ -14,10 +14,10 @@ from gdcore.checkpoint import load_generator, save_weights
 from gdcore.errors import UserError
 from gdcore.evaluation import EvaluationConfig, evaluate_models, slug
 from gdcore.generators import lstm
+from gdcore.intervals import Sampling, figure
 from gdcore.metrics.nll import held_out
 from gdcore.sampling import Decoding
 from gdcore.shards import Shards
-from gdcore.statistics import Sampling, figure
 from gdcore.tokens import TokenizerConfig, build_tokens
 from tests.small_corpus import SCHEMA
 

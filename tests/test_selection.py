@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gdcore import protocol
+from gdcore.intervals import Figure, Ratio, Sampling
 from gdcore.selection import CRITERIA, compare, criteria_protocol, select
-from gdcore.statistics import Figure, Ratio, Sampling
 
 SAMPLING = Sampling(0, 200, 5)
 TOKENS = np.full(200, 10.0)

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from gdcore.evidence import Evidence
+from gdcore.intervals import Mean, Measurement
 from gdcore.ngram_counts import bleu, closest_lengths, matches
 from gdcore.settings import Settings
-from gdcore.statistics import Mean, Measurement
 
 
 class Config(Settings):

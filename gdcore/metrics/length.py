@@ -5,8 +5,8 @@ from typing import Literal
 import numpy as np
 
 from gdcore.evidence import Evidence
+from gdcore.intervals import Mean, Measurement
 from gdcore.settings import Settings
-from gdcore.statistics import Mean, Measurement
 
 
 class Config(Settings):

@@ -7,8 +7,8 @@ people write and it would not, so unlike BLEU it cannot be raised by saying less
 from typing import TYPE_CHECKING, Literal
 
 from gdcore.evidence import Evidence
+from gdcore.intervals import Measurement, Ratio
 from gdcore.settings import Settings
-from gdcore.statistics import Measurement, Ratio
 
 if TYPE_CHECKING:
     from gdcore.contracts import Generator

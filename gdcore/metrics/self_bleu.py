@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from gdcore.evidence import Evidence
+from gdcore.intervals import Measurement, SetFigure, columns
 from gdcore.ngram_counts import Floats, Ints, bleu, closest_lengths_among_others, matches_among_others
 from gdcore.settings import Settings
-from gdcore.statistics import Measurement, SetFigure, columns
 
 
 class Config(Settings):

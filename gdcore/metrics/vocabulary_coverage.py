@@ -6,9 +6,9 @@ import numpy as np
 from pydantic import Field
 
 from gdcore.evidence import Evidence
+from gdcore.intervals import Measurement, SetFigure
 from gdcore.ngram_counts import Ints
 from gdcore.settings import Settings
-from gdcore.statistics import Measurement, SetFigure
 
 
 class Config(Settings):

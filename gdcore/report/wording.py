@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from gdcore.statistics import Figure
+from gdcore.intervals import Figure
 
 MODEL = {"real": "real text", "pretrained": "MLE", "finetuned": "adversarial"}
 COLOUR = {"real": "real", "pretrained": "mle", "finetuned": "adv"}

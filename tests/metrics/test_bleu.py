@@ -8,8 +8,8 @@ import pytest
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from gdcore.evidence import Evidence
+from gdcore.intervals import Mean, SetFigure
 from gdcore.metrics import bleu, self_bleu
-from gdcore.statistics import Mean, SetFigure
 
 Texts = list[list[str]]
 ORDERS = (2, 3, 4, 5)

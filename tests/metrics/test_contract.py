@@ -7,8 +7,8 @@ import pytest
 
 from gdcore import plugins
 from gdcore.evidence import Evidence, joined
+from gdcore.intervals import Ratio, Sampling, figures
 from gdcore.report import wording
-from gdcore.statistics import Ratio, Sampling, figures
 
 Texts = list[list[str]]
 SAMPLING = Sampling(seed=0, resamples=100, subsamples=4)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gdcore.evidence import Evidence, joined
+from gdcore.intervals import Ratio, Sampling, figure, figures
 from gdcore.metrics import copy_rate, distinct, length, nll, unique, vocabulary_coverage
-from gdcore.statistics import Ratio, Sampling, figure, figures
 
 SAMPLING = Sampling(seed=0, resamples=200, subsamples=10)
 

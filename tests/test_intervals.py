@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gdcore.statistics import Mean, Ratio, Sampling, SetFigure, Share, difference, figure, figures, paired_difference
+from gdcore.intervals import Mean, Ratio, Sampling, SetFigure, Share, difference, figure, figures, paired_difference
 
 SAMPLING = Sampling(seed=0, resamples=400, subsamples=20)
 
