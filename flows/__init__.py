@@ -8,7 +8,7 @@ DEFAULTS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "gdcore,tasks,flows",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-    # Threads that wait for one another sleep instead of spinning: as fast alone, several times faster on a busy machine.
+    # Threads that wait for one another sleep instead of spinning: as fast alone, far faster on a busy machine.
     "OMP_WAIT_POLICY": "PASSIVE",
     # A run without a server starts one for itself; on a busy machine that takes longer than Prefect's 20 seconds.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",

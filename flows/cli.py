@@ -1,4 +1,4 @@
-"""The `gdflow` command. What a command needs is imported when it runs: `--help` is immediate, `generate` needs no torch."""
+"""The `gdflow` command. What a command needs is imported when it runs: `--help` is quick, `generate` needs no torch."""
 
 import os
 from pathlib import Path

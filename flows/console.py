@@ -15,7 +15,10 @@ from typer.core import TyperGroup
 
 from gdcore.errors import UserError
 
-STOPPED = "Stopped. What is complete is kept, and a stage in training goes on from its last checkpoint: the same command resumes."
+STOPPED = (
+    "Stopped. What is complete is kept, and a stage in training goes on from its last checkpoint: "
+    "the same command resumes."
+)
 
 
 class Terminated(BaseException):
@@ -24,7 +27,7 @@ class Terminated(BaseException):
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, so that what was started is stopped. Prefect, in a flow, reports it and passes it on."""
+    """Let SIGTERM unwind the stack, so that what was started is stopped; Prefect, in a flow, reports it."""
 
     def terminate(number: int, frame: FrameType | None) -> None:
         raise Terminated

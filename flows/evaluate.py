@@ -17,7 +17,8 @@ from tasks import evaluation as task
 def run_name() -> str:
     """What is judged, and how."""
     told = flow_run.parameters
-    return f"{Path(told['samples']).name if told.get('samples') else told.get('run', 'latest')} · {told.get('protocol', '')}"
+    judged = Path(told["samples"]).name if told.get("samples") else told.get("run", "latest")
+    return f"{judged} · {told.get('protocol', '')}"
 
 
 @flow(name="evaluate", flow_run_name=run_name, persist_result=False)

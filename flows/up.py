@@ -141,7 +141,7 @@ def _environment(home: Path, api: str) -> dict[str, str]:
 
 @contextmanager
 def child(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A child in a group of its own (Ctrl-C reaches us alone, who stop things in order), stopped with all its children."""
+    """A child in a group of its own (Ctrl-C reaches us alone, who stop things in order), stopped with its children."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,

@@ -78,7 +78,7 @@ class Manifest(Settings):
 def recipe(stage: str, config: Any, inputs: Mapping[str, Any], sources: str) -> str:
     """The address of what a stage would make: sha256 of the canonical JSON of all that decides its result.
 
-    `config` and `inputs` are JSON-able, the inputs content digests by name; `sources` digests the code (`gdcore.sources`).
+    `config` and `inputs` are JSON-able, the inputs content digests by name; `sources` is the code's (`gdcore.sources`).
     """
     return digest({"stage": stage, "config": config, "inputs": dict(inputs), "sources": sources})
 
@@ -154,7 +154,7 @@ class Store:
             yield
 
     def work(self, kind: str, recipe: str) -> Path:
-        """The directory of this recipe's step checkpoints; it outlives the process and goes when the artifact is there."""
+        """The directory of this recipe's step checkpoints; it outlives the process, not the artifact's completion."""
         return _made(self.root / ".work" / _name(kind, recipe))
 
     @contextmanager

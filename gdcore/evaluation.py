@@ -101,7 +101,7 @@ def evaluate_models(
 
     num = min(config.num_samples, len(test.prompted)) if test.prompted else config.num_samples
     rows = [_real_row(train, valid, test, num, protocol)]
-    # Answers are shown beside the same prompts; texts without prompts come from all over the split, not from one source.
+    # Answers are shown beside the same prompts; texts without prompts come from all over the split.
     quoted = test.prompted or range(0, len(test.texts), max(1, len(test.texts) // NUM_SHOWN))
     shown = {"real": [_shown(test, row) for row in quoted[:NUM_SHOWN]]}
     yield progress("real text")

@@ -1,6 +1,7 @@
 """The run folder: what one execution was given, what it used, what came of it.
 
-    runs/<utc>_<preset>_<digest4>/   config.yaml refs.json result.json metrics.jsonl run.log report.html  bundle → artifact
+    runs/<utc>_<preset>_<digest4>/   config.yaml refs.json result.json metrics.jsonl run.log report.html
+                                     bundle → artifact
     runs/latest                      → the newest run that finished
 
 Everything here points into the store or can be made again from it.

@@ -13,7 +13,7 @@ from tasks.training import choose_device, show_training
 
 @stage("finetuning", "training")
 def finetune(run: Run, config: RunConfig, tokens: Ref, validation: Ref, pretraining: Ref) -> Stage:
-    """Generate, let the discriminator learn to tell, let the generator learn from its verdict; guarded from collapse."""
+    """Generate; let the discriminator learn to tell and the generator learn from its verdict; guarded from collapse."""
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
         from gdcore.phases import run_finetuning

@@ -80,8 +80,9 @@ def build(
 ) -> Stage:
     """Find the artifact of this recipe or make it, and record in the run which it was.
 
-    `make(out, work)` writes into `out` and keeps its checkpoints in `work`; `config` holds what the stage is told (settings are dumped), `inputs` what it reads (artifacts, or what identifies the
-    user's files), `sources` the modules it runs and `files` the package data it uses.
+    `make(out, work)` writes into `out` and keeps its checkpoints in `work`; `config` holds what the stage is told
+    (settings are dumped), `inputs` what it reads (artifacts, or what identifies the user's files), `sources` the modules
+    it runs and `files` the package data it uses.
     """
     start = time.monotonic()
     told = {
@@ -109,6 +110,6 @@ def build(
 
 
 def transient(task: object, task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether trying again may help: the disk or network hiccuped, as opposed to the input or the program being wrong."""
+    """Whether trying again may help: the disk or network hiccuped; neither the input nor the program is wrong."""
     lasting = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
     return isinstance(state.data, OSError) and not isinstance(state.data, lasting)

@@ -64,8 +64,12 @@ def show_validation(run: Run, judged: dict[str, Any]) -> None:
     marks = {True: "✓", False: "✗"}
     columns = ("suite", "rule", "severity", "", "expected", "observed", "texts")
     rows = [
-        (suite["name"], *(rule[key] for key in ("rule", "severity")), marks[rule["success"]])
-        + (rule["threshold"], _observed(rule["observed"]), rule["unexpected_count"])
+        (
+            suite["name"],
+            *(rule[key] for key in ("rule", "severity")),
+            marks[rule["success"]],
+            *(rule["threshold"], _observed(rule["observed"]), rule["unexpected_count"]),
+        )
         for suite in judged["suites"]
         for rule in suite["results"]
     ]
