@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer import Argument, Option
@@ -70,7 +70,7 @@ def run(
     with quiet_stdout(), connected(home):
         from flows.train import train as train_flow
 
-        result = train_flow(**parameters)
+        result = cast("dict[str, Any]", train_flow(**parameters))
     from flows.results import show_run
 
     answer(result, json, show_run)
@@ -103,7 +103,7 @@ def validate(
     with quiet_stdout(), connected(home):
         from flows.validate import check
 
-        result = check(**parameters)
+        result = cast("dict[str, Any]", check(**parameters))
     from flows.results import show_validation
 
     answer(result, json, show_validation)
@@ -272,7 +272,7 @@ def store(context: typer.Context, home: Home = HERE, json: Json = False) -> None
         {"artifact": each.ref.name, "bytes": each.size, "created": each.created, "path": str(held.path(each.ref))}
         for each in held.all()
     ]
-    answer({"artifacts": lines, "bytes": sum(line["bytes"] for line in lines)}, json, show_store)
+    answer({"artifacts": lines, "bytes": sum(each.size for each in held.all())}, json, show_store)
 
 
 @store_app.command(epilog="Example: gdflow store verify --home /data/gdflow")
@@ -281,10 +281,11 @@ def verify(home: Home = HERE, json: Json = False) -> None:
     from gdcore.artifacts import Store
 
     held = Store(home / "artifacts")
-    result = {"checked": len(held.all()), "damaged": held.complaints()}
+    damaged = held.complaints()
+    result = {"checked": len(held.all()), "damaged": damaged}
     answer(result, json, lambda result: typer.echo(f"{result['checked']} artifacts checked"))
-    if result["damaged"]:
-        names = "; ".join(f"{name}: {complaint}" for name, complaint in result["damaged"].items())
+    if damaged:
+        names = "; ".join(f"{name}: {complaint}" for name, complaint in damaged.items())
         raise UserError(f"The store is damaged: {names}. The next run that needs one of these builds it again.")
 
 

@@ -42,7 +42,7 @@ def sigterm_raises() -> Iterator[None]:
 class Commands(TyperGroup):
     """The commands, with one way out for wrong input (2) and one for being stopped (130, or 143 by SIGTERM)."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:

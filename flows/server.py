@@ -4,6 +4,7 @@ import atexit
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 
 from flows.console import our_log_lines, sigterm_raises
@@ -51,7 +52,7 @@ def _own_server(home: Path) -> str:
     atexit.register(stack.close)
     command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     server = stack.enter_context(child(command, environment, log))
-    import flows.train  # noqa: F401  (takes as long as the server, and at the same time)
+    import_module("flows.train")  # takes as long as the server, and at the same time
 
     wait(lambda: alive(api), server, log)
     return api

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -76,7 +76,8 @@ class _Artifact:
     def _send(self, percent: float) -> None:
         try:
             if self.id is None:
-                self.id = create_progress_artifact(percent, key=f"{self.stage}-progress", description=_words(self.last))
+                created = create_progress_artifact(percent, key=f"{self.stage}-progress", description=_words(self.last))
+                self.id = cast("UUID", created)
             else:
                 update_progress_artifact(self.id, percent, description=_words(self.last))
         except httpx.HTTPError as error:
@@ -120,7 +121,7 @@ def _signals_between_steps() -> Iterator[Callable[[], None]]:
     held: list[tuple[int, FrameType | None]] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        before = previous[number]
+        before = previous[signal.Signals(number)]
         if callable(before):
             before(number, frame)
         elif before is not signal.SIG_IGN:

@@ -45,7 +45,7 @@ def stage(name: str, *tags: str, **options: Any) -> Callable[[Body[P]], Call[P]]
             name=name,
             task_run_name=name,
             description=(body.__doc__ or "").strip(),
-            tags={"gdflow", *tags},
+
             cache_policy=NO_CACHE,
             persist_result=False,
             **options,
@@ -81,8 +81,8 @@ def build(
     """Find the artifact of this recipe or make it, and record in the run which it was.
 
     `make(out, work)` writes into `out` and keeps its checkpoints in `work`; `config` holds what the stage is told
-    (settings are dumped), `inputs` what it reads (artifacts, or what identifies the user's files), `sources` the modules
-    it runs and `files` the package data it uses.
+    (settings are dumped), `inputs` what it reads (artifacts, or what identifies the user's files), `sources` the
+    modules it runs and `files` the package data it uses.
     """
     start = time.monotonic()
     told = {
