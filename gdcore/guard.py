@@ -43,7 +43,8 @@ class GuardConfig(Settings):
     nll_rise: float = Field(default=0.1, ge=0)
     """Permitted rise, in nats per token, of the held-out NLL."""
     max_accuracy: float = Field(default=0.98, gt=0.5, le=1)
-    """At this accuracy on held-out text the discriminator has won, and its gradient says nothing any more."""
+    """When the discriminator ranks this share of pairs of held-out and generated texts rightly, it has won, and its
+    gradient says nothing any more."""
 
 
 class Guard:
@@ -101,15 +102,19 @@ class Guard:
 
     @torch.no_grad()
     def _accuracy(self, state: TrainState, fake: list[Batch]) -> float:
-        """Share of held-out and of fresh generated texts that the discriminator tells rightly, averaged."""
+        """Share of the pairs of a held-out and a fresh generated text in which the real one gets the higher verdict.
+
+        A rank, for a discriminator of pairs has no threshold: adding a constant to its verdicts changes nothing.
+        """
         discriminator = state.discriminator
         assert discriminator is not None
-        discriminator.eval()
         device = next(discriminator.parameters()).device
-        real = [discriminator(batch.tokens_BT, batch.mask_BT) > 0 for batch in (each.to(device) for each in self.real)]
-        told = [discriminator(batch.tokens_BT, batch.mask_BT) < 0 for batch in fake]
+        discriminator.eval()
+        real = torch.cat([discriminator(batch.tokens_BT, batch.mask_BT) for batch in (b.to(device) for b in self.real)])
+        told = torch.cat([discriminator(batch.tokens_BT, batch.mask_BT) for batch in fake])
         discriminator.train()
-        return float((torch.cat(real).float().mean() + torch.cat(told).float().mean()) / 2)
+        margins = real.unsqueeze(1) - told
+        return float((margins > 0).float().mean() + (margins == 0).float().mean() / 2)
 
 
 def guarded(

@@ -96,7 +96,9 @@ class Session:
         return _by_length(rows, given, nll)
 
     def judge(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[float]:
-        """The discriminator's probability that each text is real.
+        """The discriminator's verdict on each text, 0 to 1: more is more like real text.
+
+        For comparing texts. Trained on pairs (objective gad), it is no calibrated probability.
 
         Raises ValueError for a text that does not fit the context, UserError if the bundle has no discriminator.
         """

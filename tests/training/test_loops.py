@@ -259,3 +259,27 @@ def test_the_kl_estimate_is_unbiased_and_never_negative():
 def test_toy_rows_are_a_function_of_the_seed():
     assert toy_rows(5, 1) == toy_rows(5, 1)
     assert np.mean([len(row) for row in toy_rows(200, 1)]) > 3
+
+
+def test_the_guard_ranks_verdicts_and_needs_no_threshold(toy):
+    """A discriminator that calls everything real, yet real text more so, is never wrong about a pair."""
+    _, tokens, validation, pretraining = toy
+    from gdcore.batches import BatchStream
+    from gdcore.phases import open_split
+
+    class Counts(torch.nn.Module):
+        """The higher verdict goes to what is told to be real, by the order in which the guard asks."""
+
+        def __init__(self, first: float, second: float) -> None:
+            super().__init__()
+            self.offset = torch.nn.Parameter(torch.zeros(()))
+            self.verdicts = [first, second]
+
+        def forward(self, inputs, mask_BT):
+            return self.offset + torch.full((len(inputs),), self.verdicts.pop(0))
+
+    guard = Guard(GuardConfig(num_samples=20), open_split(tokens, validation, "valid"))
+    stream = BatchStream(open_split(tokens, validation, "train"), 16, 0)
+    for verdicts, accuracy in (((9.0, 8.0), 1.0), ((8.0, 9.0), 0.0), ((7.0, 7.0), 0.5)):
+        state = TrainState(load_generator(pretraining), {}, stream, discriminator=Counts(*verdicts))
+        assert guard.read(state)["accuracy"] == accuracy
