@@ -64,12 +64,15 @@ def run(
     """Run the whole pipeline: text in, a bundle that generates more of it out."""
     columns = {"text_column": text_column, "prompt_column": prompt_column, "label_column": label_column}
     files = {"paths": corpus, "train": train, "valid": valid, "test": test}
-    parameters = _parameters(preset, files | columns, set_, seed, home)
+    from flows.presets import load_preset
     from flows.server import connected
 
-    with quiet_stdout(), connected(home):
+    load_preset(preset)  # a misspelt one is told at once
+    with quiet_stdout(), connected(home) as ready:
+        parameters = _parameters(preset, files | columns, set_, seed, home)
         from flows.train import train as train_flow
 
+        ready()
         result = cast("dict[str, Any]", train_flow(**parameters))
     from flows.results import show_run
 
@@ -97,12 +100,15 @@ def validate(
     """Read, tokenise and judge a corpus without training on it. Status 2 when a critical rule is broken."""
     columns = {"text_column": text_column, "prompt_column": prompt_column, "label_column": label_column}
     files = {"paths": corpus, "train": train, "valid": valid, "test": test}
-    parameters = _parameters(preset, files | columns, set_, 0, home)
+    from flows.presets import load_preset
     from flows.server import connected
 
-    with quiet_stdout(), connected(home):
+    load_preset(preset)  # a misspelt one is told at once
+    with quiet_stdout(), connected(home) as ready:
+        parameters = _parameters(preset, files | columns, set_, 0, home)
         from flows.validate import check
 
+        ready()
         result = cast("dict[str, Any]", check(**parameters))
     from flows.results import show_validation
 
@@ -143,9 +149,10 @@ def evaluate(
         return
     from flows.server import connected
 
-    with quiet_stdout(), connected(home):
+    with quiet_stdout(), connected(home) as ready:
         from flows.evaluate import evaluate as evaluate_flow
 
+        ready()
         result = evaluate_flow(run=run, protocol=protocol, home=home.absolute())
     answer(result, json, show_rows)
 

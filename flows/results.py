@@ -1,5 +1,7 @@
 """What a person reads on the terminal when a command is done."""
 
+import shutil
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,11 +30,16 @@ def show_run(result: Result) -> None:
         {
             "Report": result["report"],
             "Bundle": result["bundle"],
-            "Generate": f"gdflow generate --bundle {result['bundle']} --num 5 --seed 1",
-            "See it in the UI": "gdflow up",
-            "Your own text": "gdflow run --corpus FILE_OR_FOLDER",
+            "Generate": f"{_command()} generate --bundle {result['bundle']} --num 5 --seed 1",
+            "See it in the UI": f"{_command()} up",
+            "Your own text": f"{_command()} run --corpus FILE_OR_FOLDER",
         },
     )
+
+
+def _command() -> str:
+    """How this program is started from here: by its name where the shell finds it, else by its path."""
+    return "gdflow" if shutil.which("gdflow") else sys.argv[0]
 
 
 def show_rows(result: Result) -> None:

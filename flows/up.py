@@ -128,14 +128,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def environment_of(api: str) -> dict[str, str]:
+    """For a server and whatever talks to it; a module in the folder of the user must not stand in for a library's."""
+    return os.environ | {"PREFECT_API_URL": api, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+
+
 def _environment(home: Path, api: str) -> dict[str, str]:
     """For the server, the worker and the runs: where the work lies, and settings that long runs need."""
-    return os.environ | {
-        "PREFECT_API_URL": api,
+    return environment_of(api) | {
         "GDFLOW_HOME": str(home),
         # Concurrency slots kept in memory are lost with the server, and Prefect then cancels the run that held one.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-        "PYTHONUNBUFFERED": "1",
     }
 
 

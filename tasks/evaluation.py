@@ -18,7 +18,7 @@ from tasks.stage import build, stage
 from tasks.training import choose_device
 
 
-@stage("evaluation", "evaluation")
+@stage("evaluation")
 def evaluate(
     run: Run, config: RunConfig, corpus: Ref, tokens: Ref, validation: Ref, pretraining: Ref, finetuning: Ref
 ) -> Stage:

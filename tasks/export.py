@@ -12,7 +12,7 @@ from tasks import show
 from tasks.stage import build, stage
 
 
-@stage("export", "export")
+@stage("export")
 def export(run: Run, config: RunConfig, tokens: Ref, evaluation: Ref, pretraining: Ref, finetuning: Ref) -> Stage:
     """Write the model that evaluation selected to ONNX, and check that it computes what torch computes."""
     judged = json.loads((run.store.path(evaluation) / "evaluation.json").read_text())

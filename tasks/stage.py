@@ -38,6 +38,10 @@ def stage(name: str, *tags: str, **options: Any) -> Callable[[Body[P]], Call[P]]
     """Make a task of a function that returns `build(…)`; calling it gives the artifact's Ref.
 
     The task ends in the state «Reused» when nothing had to be done. `options` go to `prefect.task`.
+
+    Tag only what somebody may want to limit (`prefect concurrency-limit create training 1`): for each tagged task
+    Prefect asks the server for a slot, limit or no limit, and on SQLite that request collides with the recording of
+    the task's own events: a run of seven tagged, reused stages took 5 to 18 seconds instead of one.
     """
 
     def decorate(body: Body[P]) -> Call[P]:
@@ -45,7 +49,7 @@ def stage(name: str, *tags: str, **options: Any) -> Callable[[Body[P]], Call[P]]
             name=name,
             task_run_name=name,
             description=(body.__doc__ or "").strip(),
-
+            tags=set(tags),
             cache_policy=NO_CACHE,
             persist_result=False,
             **options,

@@ -6,7 +6,7 @@ from gdcore.tokens import TokenizerConfig, build_tokens
 from tasks.stage import build, stage
 
 
-@stage("tokens", "data")
+@stage("tokens")
 def tokenize(run: Run, config: TokenizerConfig, corpus: Ref) -> Stage:
     """Fit the tokenizer on the train split and write every split as memory-mapped ids."""
     return build(

@@ -18,7 +18,7 @@ class Rejected(UserError):
     """The corpus broke a critical rule; what was found is published all the same."""
 
 
-@stage("validation", "data")
+@stage("validation")
 def validate(run: Run, config: RunConfig, corpus: Ref, tokens: Ref) -> Stage:
     """Judge texts, tokens and splits by their suites; raise Rejected when a critical rule is broken."""
 

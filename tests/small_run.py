@@ -44,3 +44,14 @@ def write_texts(path: Path, number: int = 400, seed: int = 0) -> Path:
 def assignments(**others: Any) -> list[str]:
     """The settings as `--set` arguments."""
     return [argument for key, value in (SETTINGS | others).items() for argument in ("--set", f"{key}={value}")]
+
+
+def run(home: Path, **settings: Any) -> dict[str, Any]:
+    """The whole pipeline, in this process."""
+    from flows.train import train
+    from gdcore.corpora.config import CorpusConfig
+
+    texts = home / "texts.txt"
+    if not texts.exists():
+        write_texts(texts)
+    return train(preset="tiny", corpus=CorpusConfig(paths=(str(texts),)), settings=SETTINGS | settings, home=home)

@@ -212,7 +212,7 @@ def test_ctrl_c_says_that_the_run_resumes(
         assert "the same command resumes" in done.stderr
 
 
-def test_json_is_alone_on_stdout_whatever_prints(tmp_path: Path) -> None:
+def test_json_is_alone_on_stdout_whatever_prints(prefect_server: str) -> None:
     """Prints of libraries and of their child processes go to standard error, down to the file descriptor."""
     code = """
 import os, subprocess, flows.train
@@ -222,41 +222,36 @@ def train(**_):
     return {"selected": "finetuned"}
 flows.train.train = train
 app(["run", "--preset", "tiny", "--json"])"""
-    done = in_a_process(code)
+    done = in_a_process(code, PREFECT_API_URL=prefect_server)
     assert json.loads(done.stdout) == {"selected": "finetuned"}
     assert "noise" in done.stderr
     assert "deep noise" in done.stderr
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> tuple[Path, dict[str, Any]]:
-    """A home with one run, made by the command line."""
-    home = tmp_path_factory.mktemp("home")
-    texts = write_texts(home / "texts.txt")
-    done = gdflow("run", "--preset", "tiny", "--corpus", texts, *assignments(), "--home", home, "--json")
+def test_run_then_everything_else(small_home: tuple[Path, dict[str, Any]]) -> None:
+    home, first = small_home
+    arguments = ("run", "--preset", "tiny", "--corpus", home / "texts.txt", *assignments(), "--home", home)
+    done = gdflow(*arguments, "--json")
     assert done.exit_code == 0, done.output
-    return home, json.loads(done.stdout)
-
-
-def test_run_then_everything_else(trained: tuple[Path, dict[str, Any]]) -> None:
-    home, result = trained
+    result = json.loads(done.stdout)
     assert result["selected"] in ("pretrained", "finetuned")
     assert result["counts"]["read"] == result["counts"]["used"] + result["counts"]["quarantined"] == 400
     assert all(line["state"] in ("built", "reused") for line in result["stages"].values())
     assert Path(result["report"]).exists()
+    assert result["bundle"] == first["bundle"]
+    shown = gdflow(*arguments)
+    words = ("MLE", "adversarial", "real text", "Selected:", " generate --bundle", " up\n", " run --corpus")
+    assert all(word in shown.stdout for word in words), shown.stdout
+    assert "export       reused" in shown.stderr
     listed = json.loads(gdflow("runs", "--home", home, "--json").stdout)["runs"]
-    assert [each["finished"] for each in listed] == [True]
+    assert Path(result["run"]).name in [each["run"] for each in listed if each["finished"]]
     assert listed[0]["run"] in gdflow("runs", "--home", home).stdout
     held = json.loads(gdflow("store", "--home", home, "--json").stdout)["artifacts"]
-    assert len(held) == 7
-    again = gdflow("run", "--preset", "tiny", "--corpus", home / "texts.txt", *assignments(), "--home", home)
-    words = ("MLE", "adversarial", "real text", "Selected:", "gdflow generate --bundle", "gdflow up", "--corpus")
-    assert all(word in again.stdout for word in words), again.stdout
-    assert "export       reused" in again.stderr
+    assert {Path(each["path"]).parent.name for each in held} == result["stages"].keys()
 
 
-def test_generate_needs_no_torch_and_obeys_its_seed(trained: tuple[Path, dict[str, Any]]) -> None:
-    home, result = trained
+def test_generate_needs_no_torch_and_obeys_its_seed(small_home: tuple[Path, dict[str, Any]]) -> None:
+    home, result = small_home
     code = f"""
 import sys
 from flows.cli import app
@@ -277,14 +272,18 @@ print(sorted({{"torch", "prefect", "polars", "great_expectations"}} & set(sys.mo
 
 def test_validate_judges_and_says_so(tmp_path: Path, prefect_server: str) -> None:
     texts = write_texts(tmp_path / "texts.txt")
+    with texts.open("a") as file:
+        file.writelines(f"the cat sees {n} stones today\n" for n in range(10))
     arguments = ("validate", "--preset", "tiny", "--corpus", texts, "--home", tmp_path, "--json", *assignments())
     done = gdflow(*arguments)
     assert done.exit_code == 0, done.output
     verdict = json.loads(done.stdout)
     assert verdict["success"] is True
-    assert verdict["counts"] == {"read": 400, "used": 400, "quarantined": 0}
+    assert verdict["counts"] == {"read": 410, "used": 410, "quarantined": 0}
     assert {suite["name"] for suite in verdict["suites"]} == {"corpus", "tokens", "splits"}
-    unfit = gdflow(*arguments, "--set", "validation.min_held_out=100000", "--set", "validation.min_alphabet_share=1.0")
-    assert json.loads(unfit.stdout)["success"] in (True, False)
+    unfit = gdflow(*arguments, "--set", "validation.min_alphabet_share=1.0", "--set", "validation.mostly=1.0")
+    assert unfit.exit_code == 2
+    assert json.loads(unfit.stdout)["success"] is False
+    assert "not_text" in unfit.stderr
     shown = gdflow("validate", "--preset", "tiny", "--corpus", texts, "--home", tmp_path, *assignments())
     assert "not_text" in shown.stdout

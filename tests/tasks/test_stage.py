@@ -34,7 +34,7 @@ def count(out: Path, work: Path, to: int, stop_at: int | None = None) -> Iterato
     (out / "count.txt").write_text((work / "steps").read_text())
 
 
-@stage("counting", "test")
+@stage("counting")
 def counting(run: Run, to: int, stop_at: int | None = None) -> Stage:
     """Count."""
     return build(
@@ -47,7 +47,7 @@ def counting(run: Run, to: int, stop_at: int | None = None) -> Stage:
     )
 
 
-@stage("doubling", "test")
+@stage("doubling")
 def doubling(run: Run, counted: Ref) -> Stage:
     def make(out: Path, work: Path) -> Iterator[Progress]:
         (out / "twice.txt").write_text(2 * (run.store.path(counted) / "count.txt").read_text())
@@ -137,7 +137,7 @@ def test_a_signal_waits_for_the_end_of_the_step(run: Run) -> None:
         finally:
             log.append("checkpoint")
 
-    @stage("stopping", "test")
+    @stage("stopping")
     def stopping(run: Run) -> Stage:
         return build(run, "stopping", make, config={}, inputs={}, sources=[])
 
