@@ -9,36 +9,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from gdcore.report import wording
+from gdcore.report import histories, wording
 from gdcore.report.style import CHART, COLOURS, PAGE
 from gdcore.report.svg import Point, Series, chart, standalone
 from gdcore.selection import CRITERIA
 
 Row = dict[str, Any]
-
-Trace = tuple[str, str, str, bool]
-"""A line of a training chart: its name, colour, the log's key, and whether single readings are marked."""
-
-PRETRAINING = (
-    "Pretraining",
-    "NLL, nats per token",
-    [("training", "mle", "generator_nll", False), ("held-out", "real", "valid_nll", True)],
-)
-FINETUNING: list[tuple[str, str, list[Trace]]] = [
-    ("Fine-tuning: held-out NLL", "nats per token", [("", "adv", "guard_valid_nll", True)]),
-    (
-        "Fine-tuning: the discriminator",
-        "share it tells rightly",
-        [("training", "adv", "discriminator_accuracy", False), ("held-out", "real", "guard_accuracy", True)],
-    ),
-    ("Fine-tuning: reward", "as the objective defines it", [("", "adv", "generator_reward", False)]),
-    ("Collapse guard: unique texts", "share of texts", [("", "adv", "guard_unique", True)]),
-    ("Collapse guard: entropy", "of the tokens, nats", [("", "adv", "guard_entropy", True)]),
-    ("Collapse guard: vocabulary", "different tokens in use", [("", "adv", "guard_coverage", True)]),
-]
-
-NUM_BINS = 160
-"""Points of a training curve: steps in between are averaged."""
 
 
 def write_report(
@@ -196,31 +172,13 @@ def _curves(curves: str) -> str:
 def _training(pretraining: list[Row], finetuning: list[Row]) -> str:
     start = next((line["step"] for line in finetuning if "guard_valid_nll" in line), None)
     guide = "The first reading is the pretrained generator's own." if start is not None else ""
-    charts = [_history(pretraining, *PRETRAINING), *(_history(finetuning, *wanted) for wanted in FINETUNING)]
-    shown = [f'<figure class="card">{each}</figure>' for each in charts if each]
+    charts = histories.draw("pretraining", pretraining) + histories.draw("finetuning", finetuning)
+    shown = [f'<figure class="card">{each}</figure>' for each in charts]
     if not shown:
         return ""
     alarm = next((line["alarm"] for line in reversed(finetuning) if line.get("alarm")), None)
     stopped = f'<p class="bad">The collapse guard stopped fine-tuning: {escape(alarm)}.</p>' if alarm else ""
     return f'<h2>Training</h2>{stopped}<div class="cards charts">{"".join(shown)}</div><p class="note">{guide}</p>'
-
-
-def _history(lines: list[Row], title: str, y_label: str, wanted: Sequence[Trace]) -> str:
-    """Figures of a training log over its steps; "" where it holds none of them."""
-    series = [
-        Series(name, colour, [Point(*pair) for pair in _binned(lines, key)], marks)
-        for name, colour, key, marks in wanted
-    ]
-    if not any(each.points for each in series):
-        return ""
-    return chart(series, title=title, x_label="step", y_label=y_label, width=460, height=290)
-
-
-def _binned(lines: Iterable[Row], key: str) -> list[tuple[float, float]]:
-    pairs = [(float(line["step"]), float(line[key])) for line in lines if line.get(key) is not None]
-    width = max(1, -(-len(pairs) // NUM_BINS))
-    bins = [pairs[i : i + width] for i in range(0, len(pairs), width)]
-    return [(sum(x for x, _ in each) / len(each), sum(y for _, y in each) / len(each)) for each in bins]
 
 
 def _samples(result: Row) -> str:
