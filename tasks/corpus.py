@@ -30,4 +30,8 @@ def show_corpus(run: Run, corpus: Ref) -> None:
     counts = {name: summary[name] for name in ("read", "used", "quarantined")}
     why = {f"quarantined: {reason}": count for reason, count in summary["reasons"].items()}
     repaired = {f"repaired: {rule}": count for rule, count in summary["repaired"].items()}
-    show.markdown("corpus", show.pairs(counts | summary["splits"] | why | repaired), "Texts read, used and quarantined")
+    show.markdown(
+        "corpus",
+        show.pairs(counts | summary["splits"] | why | repaired, "texts", "number"),
+        "Texts read, used and quarantined",
+    )

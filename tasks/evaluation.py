@@ -1,7 +1,7 @@
 """Both models and real text under one protocol; then which of the two goes on."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ from gdcore.artifacts import Ref
 from gdcore.config import RunConfig
 from gdcore.progress import Progress
 from gdcore.protocol import load as load_protocol
+from gdcore.report import wording
 from gdcore.runs import Run, Stage
 from tasks import show
 from tasks.stage import build, stage
 from tasks.training import choose_device
+
+MODELS = ("pretrained", "finetuned", "real")
 
 
 @stage("evaluation")
@@ -60,7 +63,6 @@ def evaluate(
 @task(
     name="judge files",
     task_run_name="judge files",
-    tags={"gdflow", "evaluation"},
     cache_policy=NO_CACHE,
     persist_result=False,
 )
@@ -70,8 +72,8 @@ def judge_files(samples: Path, references: Path, train: Path | None, protocol: s
 
     known = read_texts(train) if train else None
     judged = evaluate_texts(read_texts(samples), read_texts(references), known, protocol)
-    figures = {name: _figure(dict(figure)) for name, figure in judged["metrics"].items()}
-    show.markdown("metrics", show.pairs(figures), f"{samples.name} under the protocol {protocol}")
+    figures = {wording.metric(name).label: _figure(name, judged) for name in judged["metrics"]}
+    show.markdown("metrics", show.pairs(figures, "metric", "value"), f"{samples.name} under the protocol {protocol}")
     return dict(judged)
 
 
@@ -96,26 +98,34 @@ def show_evaluation(run: Run, evaluation: Ref) -> None:
     folder = run.store.path(evaluation)
     judged = json.loads((folder / "evaluation.json").read_text())
     selection = judged["selection"]
-    columns = list(dict.fromkeys(name for row in judged["rows"] for name in row["metrics"]))
-    rows = [
-        [row["model"], _decoding(row["decoding"]), *(_figure(row["metrics"].get(name)) for name in columns)]
+    verdict = f"**Selected: {selection['selected']}.** {show.plain(selection['reason'])}"
+    text = f"{verdict}\n\n{_main_table(judged)}\n\n### Every decoding\n\n{_every_row(judged)}"
+    show.markdown("metrics", text, f"Judged under the protocol {judged['protocol']}; intervals of 95 %")
+    samples = "\n\n".join(f"### {wording.MODEL[name]}\n\n{show.quoted(judged['samples'][name])}" for name in MODELS)
+    show.markdown("samples", samples, "Samples, unchosen")
+    curves = show.picture((folder / "curves.svg").read_text(), "quality against diversity")
+    show.markdown("curves", curves, "Quality against diversity")
+
+
+def _main_table(judged: dict[str, Any]) -> str:
+    """Metrics down, models across, at the decoding that selection looked at."""
+    rows = wording.main_rows(judged)
+    names = dict.fromkeys(name for row in rows.values() for name in row["metrics"])
+    lines = [[wording.metric(name).label, *(_figure(name, rows[model]) for model in MODELS)] for name in names]
+    return show.table(["", *(wording.MODEL[model] for model in MODELS)], lines)
+
+
+def _every_row(judged: dict[str, Any]) -> str:
+    names = dict.fromkeys(name for row in judged["rows"] for name in row["metrics"])
+    lines = [
+        [wording.MODEL[row["model"]], wording.decoding(row["decoding"]), *(_figure(name, row) for name in names)]
         for row in judged["rows"]
     ]
-    verdict = f"**Selected: {selection['selected']}.** {show.plain(selection['reason'])}"
-    text = f"{show.table(['model', 'decoding', *columns], rows)}\n\n{verdict}"
-    show.markdown("metrics", text, f"Judged under the protocol {judged['protocol']}")
-    samples = "\n\n".join(f"### {name}\n\n{show.quoted(texts)}" for name, texts in judged["samples"].items())
-    show.markdown("samples", samples, "Five texts of each")
-    show.markdown("curves", show.picture(folder / "curves.svg", "training curves"), "Losses and guard readings")
+    return show.table(["model", "decoding", *(wording.metric(name).label for name in names)], lines)
 
 
-def _decoding(decoding: dict[str, Any] | None) -> str:
-    return ", ".join(f"{name} {value}" for name, value in decoding.items()) if decoding else "–"
-
-
-def _figure(figure: dict[str, Any] | None) -> str:
+def _figure(name: str, row: Mapping[str, Any]) -> str:
     """A value with its interval."""
-    if figure is None:
-        return "–"
-    interval = f" ({figure['low']:.3f} – {figure['high']:.3f})" if figure.get("low") is not None else ""
-    return f"{figure['value']:.3f}{interval}"
+    digits = wording.metric(name).digits
+    figure = row["metrics"].get(name)
+    return f"{wording.value(figure, digits)} {wording.spread(figure, digits)}" if figure else "–"

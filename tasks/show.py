@@ -5,8 +5,8 @@ A server that does not answer must not fail the stage that had something to show
 
 import base64
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +14,8 @@ from prefect.artifacts import create_markdown_artifact
 
 log = logging.getLogger(__name__)
 MAX_CHARACTERS = 500_000
-MARKS = frozenset("\\`*_[]<>|#~$&")
+# Backslashes, for Prefect's tables show character references as they stand.
+MARKS = re.compile(r"^[-+]|[\\`*_{}\[\]<>#|~&!]")
 
 
 def markdown(key: str, text: str, description: str) -> None:
@@ -27,27 +28,28 @@ def markdown(key: str, text: str, description: str) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A markdown table; whatever a cell holds stays in its cell."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+    head, *body = ["| " + " | ".join(map(_cell, line)) + " |" for line in (columns, *rows)]
+    return "\n".join([head, "|" + " --- |" * len(columns), *body])
 
 
-def pairs(values: Mapping[str, Any]) -> str:
-    return table(["", ""], [(key.replace("_", " "), value) for key, value in values.items()])
+def pairs(values: Mapping[str, Any], name: str, value: str) -> str:
+    """A table of two columns."""
+    return table([name, value], [(key.replace("_", " "), each) for key, each in values.items()])
 
 
-def picture(path: Path, alt: str) -> str:
-    """An SVG file as a picture inside the markdown."""
-    return f"![{alt}](data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()})"
+def picture(svg: str, alt: str) -> str:
+    """A drawing inside the markdown."""
+    return f"![{alt}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
 
 
 def quoted(texts: Iterable[str]) -> str:
-    """Texts as a list, shown as they are: nothing in them is taken for markdown or HTML."""
+    """Texts as a list."""
     return "\n".join(f"- {plain(text)}" for text in texts)
 
 
 def plain(value: object) -> str:
     """Any text as itself: nothing in it is taken for markdown or HTML, and it stays on its line."""
-    return " ".join("".join(f"&#{ord(sign)};" if sign in MARKS else sign for sign in str(value)).split())
+    return MARKS.sub(r"\\\g<0>", " ".join(str(value).split()))
 
 
 def _cell(value: Any) -> str:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from gdcore.artifacts import Ref
 from gdcore.errors import UserError
+from gdcore.report import histories
+from gdcore.report.svg import standalone
 from gdcore.runs import Run
 from tasks import show
 
@@ -29,14 +31,15 @@ def choose_device(name: str) -> "torch.device":
 def show_training(run: Run, stage: str, ref: Ref) -> None:
     """The stage's log goes into the run's, its outcome and latest figures into Prefect."""
     folder = run.store.path(ref)
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    run.log_metrics(stage, lines)
+    text = (folder / "metrics.jsonl").read_text().splitlines()
+    run.log_metrics(stage, text)
+    lines = [json.loads(line) for line in text]
     summary = json.loads((folder / "summary.json").read_text())
     outcome = {name: value for name, value in summary.items() if not isinstance(value, dict)}
-    latest = {name: f"{value:.4g}" for line in lines for name, value in json.loads(line).items() if _is_figure(value)}
-    text = f"{show.pairs(outcome)}\n\n### Latest figures and guard readings\n\n{show.pairs(latest)}"
-    show.markdown(stage, text, f"How {stage} went")
-
-
-def _is_figure(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    latest = {name: f"{value:.4g}" for line in lines for name, value in line.items() if isinstance(value, int | float)}
+    parts = [
+        show.pairs(outcome, "outcome", ""),
+        show.pairs(latest, "latest figures and guard readings", ""),
+        *(show.picture(standalone(chart), stage) for chart in histories.draw(stage, lines)),
+    ]
+    show.markdown(stage, "\n\n".join(parts), f"How {stage} went")
