@@ -184,15 +184,19 @@ def generate(
         raise UserError(f"{folder} {what}. Give an exported bundle with --bundle, or make one with `gdflow run`.")
     from gdcore.serving.session import Session
 
-    texts = Session(folder).generate(
-        num=num * max(1, len(prompt)),
-        prompts=[text for text in prompt for _ in range(num)] or None,
-        seed=seed,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        max_tokens=max_tokens,
-    )
+    session = Session(folder)
+    try:
+        texts = session.generate(
+            num=num * max(1, len(prompt)),
+            prompts=[text for text in prompt for _ in range(num)] or None,
+            seed=seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            max_tokens=max_tokens,
+        )
+    except ValueError as error:  # an argument out of its range
+        raise UserError(str(error)) from error
     result = {"texts": texts, "bundle": str(folder.resolve()), "seed": seed}
     answer(result, json, lambda result: typer.echo("\n".join(result["texts"])))
 
@@ -300,12 +304,14 @@ def _parameters(preset: str, corpus: dict[str, Any], assignments: list[str], see
     """The flow's parameters, refused here in words if they are wrong: before Prefect starts anything."""
     from flows.parameters import overrides
     from flows.presets import resolve
-    from gdcore.corpora.config import CorpusConfig
+    from gdcore.corpora.build import CorpusConfig, source_files
 
     given = {name: value for name, value in corpus.items() if value}
     other = settings(assignments)
     resolve(preset, overrides(given, seed, other))
     corpus_config = CorpusConfig.model_validate(given)
+    if not corpus_config.packages:
+        source_files(corpus_config)
     return {"preset": preset, "corpus": corpus_config, "seed": seed, "settings": other, "home": home.absolute()}
 
 

@@ -49,10 +49,11 @@ def recording(home: Path, preset: str, config: RunConfig) -> Iterator[Run]:
         yield run
     except UserError as error:
         refused = not run.refs
-        log.error("%s", error)
+        # Into the file alone: whoever called says it to the user.
+        handler.handle(log.makeRecord(log.name, logging.ERROR, __file__, 0, str(error), (), None))
         raise
     except BaseException as error:
-        log.error("stopped by %s: %s", type(error).__name__, error)
+        log.error("stopped by %s", ": ".join(filter(None, (type(error).__name__, str(error)))))
         raise
     finally:
         for logger in loggers:
@@ -74,6 +75,7 @@ def finish(run: Run) -> dict[str, Any]:
         "stages": stages(run),
         **judgement(run.path("evaluation")),
         "counts": counts(run),
+        "tokens": tokens(run),
     }
     run.finish(result)
     return result
@@ -82,6 +84,13 @@ def finish(run: Run) -> dict[str, Any]:
 def stages(run: Run) -> dict[str, dict[str, Any]]:
     """Of each stage, whether it was built or reused, and in how many seconds."""
     return {name: {"state": line.state, "seconds": line.seconds} for name, line in run.refs.items()}
+
+
+def tokens(run: Run) -> str:
+    """What a token is in this run, and why."""
+    config = json.loads((run.path("tokens") / "tokenizer_config.json").read_text("utf-8"))
+    kind = {"word": "words", "char": "characters", "bpe": "byte pairs"}[config["kind"]]
+    return f"{kind}, a vocabulary of {config['vocab_size']:,} ({config['why']})"
 
 
 def counts(run: Run) -> dict[str, int]:

@@ -25,6 +25,7 @@ def show_run(result: Result) -> None:
     console.print(f"\n[bold]Selected: {result['selected']}.[/] {escape(result['reason'])}")
     counts = result["counts"]
     console.print(f"Texts: {counts['read']:,} read = {counts['used']:,} used + {counts['quarantined']:,} quarantined.")
+    console.print(f"Tokens: {escape(result['tokens'])}.")
     _lines(
         console,
         {

@@ -1,6 +1,7 @@
 """Which Prefect server a command talks to: the configured one, the one that `gdflow up` runs, or one for itself."""
 
 import atexit
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -53,8 +54,24 @@ def _own_server(home: Path) -> tuple[str, Callable[[], None]]:
     environment = environment_of(api) | {"PREFECT_UI_ENABLED": "false"}
     log = logs(home) / "own-server.log"
     stack = ExitStack()
+    # One at a time: two servers that both set up the database of a new Prefect home break each other.
+    turn = stack.enter_context(_turn_file().open("w"))
+    fcntl.flock(turn, fcntl.LOCK_EX)
     # At exit, not before: until then Prefect is still sending what the run had to say.
     atexit.register(stack.close)
     command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     server = stack.enter_context(child(command, environment, log))
-    return api, lambda: wait(lambda: alive(api), server, log)
+
+    def ready() -> None:
+        wait(lambda: alive(api), server, log)
+        fcntl.flock(turn, fcntl.LOCK_UN)
+
+    return api, ready
+
+
+def _turn_file() -> Path:
+    from prefect.settings import PREFECT_HOME
+
+    folder = Path(PREFECT_HOME.value())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / "gdflow-server.lock"

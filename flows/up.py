@@ -200,7 +200,7 @@ def wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path)
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise UserError(
                 f"Prefect did not start; its log {log} ends with:\n{tail}\n"
-                "If the port is taken, choose another with --port."
+                "If the port is taken, choose another (`gdflow up --port`)."
             )
         time.sleep(0.3)
 

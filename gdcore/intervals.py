@@ -80,7 +80,7 @@ class Share:
 
 @dataclass(frozen=True)
 class SetFigure:
-    """A property of a set of texts, which moves with the set's size: it holds for `size` texts.
+    """A property of a set of texts, between 0 and 1, which moves with the set's size: it holds for `size` texts.
 
     `measure` takes row numbers, in random order and without repetition, and gives the property of the set they make.
     Where the set is larger than `size`, the value is the average over `subsamples` draws; otherwise all texts are
@@ -104,10 +104,10 @@ class SetFigure:
         own_error = 0 if whole else 1 / sampling.subsamples
         scale = np.sqrt(size / max(1, self.num_texts - size) + own_error)
         half = NORMAL * scale * (draws.std(ddof=1) if len(draws) > 1 else 0.0)
-        low, high = value - half, value + half
+        low, high = max(0.0, value - half), min(1.0, value + half)
         if self.share_of is not None:
             wilson = Share(round(value * self.share_of), self.share_of).figure(sampling)
-            low, high = max(0.0, min(low, wilson["low"])), min(1.0, max(high, wilson["high"]))
+            low, high = min(low, wilson["low"]), max(high, wilson["high"])
         return _figure(value, low, high)
 
 

@@ -67,9 +67,7 @@ class Judge:
         self.num_train = None if train is None else len(train)
 
     def __call__(self, samples: Sequence[str], nll: Ratio | None = None) -> Result:
-        """Judge one set of samples. Raises UserError where none holds any text."""
-        if not any(map(str.strip, samples)):
-            raise UserError("the samples hold no text; expected at least one that is not empty")
+        """Judge one set of samples; empty ones score 0, and a warning counts them."""
         units = self._units(self._at_most(samples, self.protocol.samples))
         evidence = Evidence(units, self.references, self.train, nll)
         measured: dict[str, Measurement] = {}
@@ -119,6 +117,8 @@ def evaluate_texts(
     empty reference is dropped. Too few texts for the protocol are judged all the same, and a warning says so. Raises
     UserError where a side holds no text at all.
     """
+    if not any(map(str.strip, samples)):
+        raise UserError("the samples hold no text; expected at least one that is not empty")
     return Judge(references, train, protocol)(samples)
 
 
