@@ -50,7 +50,7 @@ def validate(run: Run, config: RunConfig, corpus: Ref, tokens: Ref) -> Stage:
     if not judged["success"]:
         from tasks.expectations.judge import complaint
 
-        raise Rejected(f"{complaint(judged)} The whole verdict: {run.folder / 'data_docs' / 'index.html'}")
+        raise Rejected(f"{complaint(judged)}. The whole verdict: {run.folder / 'data_docs' / 'index.html'}")
     return done
 
 
