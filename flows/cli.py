@@ -308,10 +308,10 @@ def _parameters(preset: str, corpus: dict[str, Any], assignments: list[str], see
 
     given = {name: value for name, value in corpus.items() if value}
     other = settings(assignments)
-    resolve(preset, overrides(given, seed, other))
     corpus_config = CorpusConfig.model_validate(given)
     if not corpus_config.packages:
-        source_files(corpus_config)
+        source_files(corpus_config)  # first, for it takes no time: a misspelt path
+    resolve(preset, overrides(given, seed, other))
     return {"preset": preset, "corpus": corpus_config, "seed": seed, "settings": other, "home": home.absolute()}
 
 
