@@ -25,6 +25,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gdcore.durable import synced
 from gdcore.errors import UserError
 from gdcore.settings import Settings
 
@@ -186,9 +187,9 @@ class Store:
         )
         target = draft / "manifest.json"
         target.write_text(manifest.model_dump_json(indent=1))
-        _synced(target)
+        synced(target)
         for folder in {path.parent for path in paths} | {draft}:
-            _synced(folder)
+            synced(folder)
         final = self._folder(kind, recipe)
         _made(final.parent)
         try:
@@ -197,7 +198,7 @@ class Store:
             if (rival := self.find(kind, recipe)) is None:
                 raise
             return rival
-        _synced(final.parent)
+        synced(final.parent)
         shutil.rmtree(self.root / ".work" / _name(kind, recipe), ignore_errors=True)
         return manifest.ref
 
@@ -257,18 +258,9 @@ def _complaint(folder: Path, kind: str, recipe: str, *, thorough: bool) -> str |
 
 
 def _published(path: Path) -> File:
-    _synced(path)
+    synced(path)
     stat = path.stat()
     return File(size=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=file_digest(path))
-
-
-def _synced(path: Path) -> None:
-    """Have the kernel put a file's bytes, or a directory's entries, on the disk before going on."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _made(folder: Path) -> Path:

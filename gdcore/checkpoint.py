@@ -9,7 +9,6 @@ config.json                                                                archi
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from torch.optim import Optimizer
 from gdcore import plugins
 from gdcore.batches import BatchStream
 from gdcore.contracts import Discriminator, Generator, Objective
+from gdcore.durable import synced
 from gdcore.errors import UserError
 
 KEPT = 2
@@ -60,10 +60,10 @@ def save_state(state: TrainState, work: Path) -> Path:
     about = {"step": state.step, "batches": state.batches.state_dict(), "memory": state.memory}
     (draft / "state.json").write_text(json.dumps(about))
     for path in draft.iterdir():
-        sync(path)
+        synced(path)
     shutil.rmtree(final, ignore_errors=True)
     draft.rename(final)
-    sync(work)
+    synced(work)
     for old in checkpoints(work)[:-KEPT]:
         shutil.rmtree(old)
     return final
@@ -95,21 +95,12 @@ def save_weights(module: Any, path: Path) -> None:
     """Replace `path` by the module's weights, atomically."""
     draft = path.with_suffix(".partial")
     save_model(module, str(draft))
-    sync(draft)
+    synced(draft)
     draft.replace(path)
 
 
 def load_weights(module: Any, path: Path) -> None:
     load_model(module, str(path))
-
-
-def sync(path: Path) -> None:
-    """Ask the system to have this file or directory on disk before going on."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def load_generator(directory: Path) -> Generator:
