@@ -18,6 +18,7 @@ from gdcore import protocol as protocols
 from gdcore.checkpoint import load_generator
 from gdcore.contracts import Generator
 from gdcore.errors import UserError
+from gdcore.evidence import Likelihoods
 from gdcore.intervals import Ratio, figure
 from gdcore.judging import Judge, evaluate_texts, read_texts
 from gdcore.metrics.nll import held_out
@@ -66,6 +67,10 @@ class Split:
     prompts: list[str | None]
     shards: Shards
 
+    def some(self, number: int) -> Shards:
+        """The tokens of so many texts, evenly spread."""
+        return self.shards.only(np.unique(np.linspace(0, len(self.texts) - 1, number).astype(np.int64)))
+
     @property
     def prompted(self) -> list[int]:
         """Rows that answer a prompt."""
@@ -108,18 +113,20 @@ def evaluate_models(
 
     checkpoints = dict(zip(MODELS, (pretraining, finetuning), strict=True))
     judge_valid = Judge(valid.texts, train.texts, criteria_protocol(protocol))
+    lengths = np.array([len(text.encode()) for text in test.texts], np.float64)
     valid_figures: dict[str, Any] = {}
     valid_nll: dict[str, Ratio] = {}
     for model, checkpoint in checkpoints.items():
         generator: Any = load_generator(checkpoint).to(device)
         nll, valid_nll[model] = (held_out(generator, split.shards) for split in (test, valid))
+        likelihoods = Likelihoods(nll, lengths, held_out(generator, train.some(len(test.texts))))
         yield progress(f"{model}: held-out NLL {figure(nll, protocol.sampling)['value']:.3f}")
         for decoding in config.decodings:
             texts = _draw(generator, tokenizer, test, num, decoding, seed, config.batch_size)
             path = out / "samples" / f"{model}_{slug(decoding)}.txt"
             path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
             # The likelihood is the model's own, at temperature 1, whatever the decoding.
-            rows.append({"model": model, "decoding": decoding.model_dump(), **judge(texts, nll)})
+            rows.append({"model": model, "decoding": decoding.model_dump(), **judge(texts, likelihoods)})
             if decoding == config.decodings[0]:
                 shown[model] = [
                     _shown(test, row, text)
@@ -140,7 +147,7 @@ def evaluate_models(
     stopped = json.loads((finetuning / "summary.json").read_text()).get("stopped")
     selection = select(comparisons, same=same, stopped=stopped)
     evaluation = {
-        "protocol": protocol.name,
+        "protocol": protocol.id,
         "about": protocol.about,
         "seed": seed,
         "splits": {name: len(split.texts) for name, split in splits.items()},

@@ -1,10 +1,11 @@
 """How sure a figure is: 95 % intervals that are right for each kind of measurement.
 
-What a metric measures comes in four kinds, and each knows how to find its own interval:
+What a metric measures comes in five kinds, and each knows how to find its own interval:
 
 - `Mean`: one value a text against fixed references; texts are resampled with replacement (percentile bootstrap).
 - `Ratio`: a sum over a sum, as NLL per token; texts are resampled, so that long ones weigh by their tokens.
 - `Share`: one yes or no a text; Wilson's interval, which does not shrink to nothing when none or all say yes.
+- `Stated`: a figure that brings its own interval, as a cross-validated or a permuted one does.
 - `SetFigure`: a property of the whole set, as self-BLEU or distinct-n. Drawing with replacement puts a text beside its
   own copy and inflates it, so smaller sets are drawn without replacement instead (Politis and Romano 1994).
 
@@ -79,8 +80,20 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Stated:
+    """A figure that brings its own interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def figure(self, sampling: Sampling) -> Figure:
+        return _figure(self.value, self.low, self.high)
+
+
+@dataclass(frozen=True)
 class SetFigure:
-    """A property of a set of texts, between 0 and 1, which moves with the set's size: it holds for `size` texts.
+    """A property of a set of texts, which moves with the set's size: it holds for `size` texts.
 
     `measure` takes row numbers, in random order and without repetition, and gives the property of the set they make.
     Where the set is larger than `size`, the value is the average over `subsamples` draws; otherwise all texts are
@@ -92,6 +105,8 @@ class SetFigure:
     num_texts: int
     size: int
     share_of: int | None = None
+    limits: tuple[float, float] = (0.0, 1.0)
+    """Between which the property always lies."""
 
     def figure(self, sampling: Sampling) -> Figure:
         rng = np.random.default_rng(sampling.seed)
@@ -104,14 +119,15 @@ class SetFigure:
         own_error = 0 if whole else 1 / sampling.subsamples
         scale = np.sqrt(size / max(1, self.num_texts - size) + own_error)
         half = NORMAL * scale * (draws.std(ddof=1) if len(draws) > 1 else 0.0)
-        low, high = max(0.0, value - half), min(1.0, value + half)
+        least, most = self.limits
+        low, high = max(least, value - half), min(most, value + half)
         if self.share_of is not None:
             wilson = Share(round(value * self.share_of), self.share_of).figure(sampling)
             low, high = min(low, wilson["low"]), max(high, wilson["high"])
         return _figure(value, low, high)
 
 
-Measurement = Mean | Ratio | Share | SetFigure
+Measurement = Mean | Ratio | Share | Stated | SetFigure
 
 
 def figures(measured: Mapping[str, Measurement], sampling: Sampling) -> dict[str, Figure]:

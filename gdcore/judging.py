@@ -8,8 +8,8 @@ from typing import Any, TypedDict
 import numpy as np
 
 from gdcore.errors import UserError
-from gdcore.evidence import Evidence, joined
-from gdcore.intervals import Figure, Measurement, Ratio, figures
+from gdcore.evidence import Evidence, Exhibit, Likelihoods, Training, joined
+from gdcore.intervals import Figure, Measurement, figures
 from gdcore.plugins import load as load_plugin
 from gdcore.protocol import Protocol
 from gdcore.protocol import load as load_protocol
@@ -23,9 +23,11 @@ class Result(TypedDict):
     """What one set of samples is worth."""
 
     protocol: str
+    """The protocol's id; figures of different ids must never be compared."""
     counts: dict[str, Any]
     warnings: list[str]
     metrics: dict[str, Figure]
+    exhibits: list[Exhibit]
 
 
 def read_texts(path: Path) -> list[str]:
@@ -63,16 +65,21 @@ class Judge:
         drawn = self._at_most(real, self.protocol.references)
         self.how: Splitter = splitter_for(drawn) if self.protocol.words == "auto" else self.protocol.words
         self.references = self._units(drawn)
-        self.train = None if train is None else self._known(train)
+        self.train = None if train is None else self._training(train)
         self.num_train = None if train is None else len(train)
+        self._of_references: dict[str, Any] = {}
 
-    def __call__(self, samples: Sequence[str], nll: Ratio | None = None) -> Result:
+    def __call__(self, samples: Sequence[str], likelihoods: Likelihoods | None = None) -> Result:
         """Judge one set of samples; empty ones score 0, and a warning counts them."""
         units = self._units(self._at_most(samples, self.protocol.samples))
-        evidence = Evidence(units, self.references, self.train, nll)
+        evidence = Evidence(units, self.references, self.train, likelihoods, self.protocol.seed, self._of_references)
         measured: dict[str, Measurement] = {}
+        exhibits: list[Exhibit] = []
         for name, config in self.protocol.metrics.items():
-            measured |= load_plugin("metrics", name).score(config, evidence)
+            metric = load_plugin("metrics", name)
+            measured |= metric.score(config, evidence)
+            if hasattr(metric, "exhibits"):
+                exhibits += metric.exhibits(config, evidence)
         counts = {
             "samples": len(units),
             "references": len(self.references),
@@ -82,19 +89,21 @@ class Judge:
             "words": DESCRIPTION[self.how],
         }
         return {
-            "protocol": self.protocol.name,
+            "protocol": self.protocol.id,
             "counts": counts,
             "warnings": _warnings(self.protocol, counts),
             "metrics": figures(measured, self.protocol.sampling),
+            "exhibits": exhibits,
         }
 
     def _units(self, texts: Sequence[str]) -> list[list[str]]:
         return split([text.lower() for text in texts] if self.protocol.lowercase else texts, self.how)
 
-    def _known(self, texts: Sequence[str]) -> frozenset[str]:
+    def _training(self, texts: Sequence[str]) -> Training:
         """Texts as metrics look them up; a part at a time, since a training corpus may be large."""
         parts = (texts[start : start + PART] for start in range(0, len(texts), PART))
-        return frozenset(chain.from_iterable(joined(self._units(part)) for part in parts))
+        known = frozenset(chain.from_iterable(joined(self._units(part)) for part in parts))
+        return Training(known, self._units(self._at_most(texts, self.protocol.train)))
 
     def _at_most(self, texts: Sequence[str], number: int | None) -> list[str]:
         """All texts, or so many of them drawn at random, in their order."""

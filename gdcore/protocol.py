@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from gdcore.artifacts import digest
 from gdcore.errors import UserError
 from gdcore.intervals import Sampling
 from gdcore.plugins import load as load_plugin
@@ -29,6 +30,8 @@ class Protocol(Settings):
     """Samples judged; of more, so many are drawn. None: all."""
     references: int | None = Field(ge=1)
     """Real texts that samples are held against; of more, so many are drawn. None: all."""
+    train: int = Field(default=20_000, ge=1)
+    """Training texts that are looked through one by one, for near copies; of more, so many are drawn."""
     words: Literal["auto"] | Splitter
     """How text is cut into units; `auto` takes words, or characters for scripts written without spaces."""
     lowercase: bool
@@ -46,6 +49,16 @@ class Protocol(Settings):
     @classmethod
     def _configured(cls, metrics: Mapping[str, Any]) -> dict[str, Settings]:
         return {name: load_plugin("metrics", name).Config.model_validate(config) for name, config in metrics.items()}
+
+    @property
+    def id(self) -> str:
+        """Name and a digest of every setting: figures may be compared where it is the same."""
+        settings = {**self.model_dump(mode="json", exclude={"about", "metrics"}), "metrics": self._settings}
+        return f"{self.name}@{digest(settings)[:8]}"
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {name: config.model_dump(mode="json") for name, config in self.metrics.items()}
 
     @property
     def sampling(self) -> Sampling:

@@ -89,6 +89,11 @@ class Shards:
     def __len__(self) -> int:
         return len(self.lengths_N)
 
+    def only(self, rows: NDArray[np.integer]) -> Self:
+        """Some of the texts; row i is then the i-th of `rows`."""
+        parts = (self.shard_N, self.start_N, self.lengths_N, self.prompt_lengths_N)
+        return type(self)(self.ids, *(part[rows] for part in parts))
+
     def row(self, i: int) -> tuple[Ids, Ids]:
         """The ids of one text's prompt (empty when it has none) and of the text."""
         flat, _, prompts = self.rows(np.array([i]))

@@ -19,5 +19,6 @@ def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
     if evidence.train is None:
         return {}
     sides = {"copy_rate": evidence.samples, "copy_rate_floor": evidence.references}
-    copies = {name: sum(text in evidence.train for text in joined(texts)) for name, texts in sides.items()}
+    known = evidence.train.known
+    copies = {name: sum(text in known for text in joined(texts)) for name, texts in sides.items()}
     return {name: Share(copies[name], len(texts)) for name, texts in sides.items()}

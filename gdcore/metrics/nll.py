@@ -21,7 +21,7 @@ class Config(Settings):
 
 def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
     """`nll`; nothing where no generator is at hand, as with text files."""
-    return {} if evidence.nll is None else {"nll": evidence.nll}
+    return {} if evidence.likelihoods is None else {"nll": evidence.likelihoods.held_out}
 
 
 def held_out(generator: "Generator", shards: "Shards", batch_size: int = 64) -> Ratio:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gdcore import plugins
-from gdcore.evidence import Evidence, joined
-from gdcore.intervals import Ratio, Sampling, figures
+from gdcore.evidence import Evidence, Likelihoods, Training, joined
+from gdcore.intervals import Figure, Ratio, Sampling, figures
 from gdcore.report import wording
 
 Texts = list[list[str]]
@@ -17,20 +17,26 @@ SAMPLING = Sampling(seed=0, resamples=100, subsamples=4)
 @pytest.mark.parametrize("name", plugins.names("metrics"))
 def test_metric(name: str, random_texts: Callable[..., Texts]) -> None:
     metric = plugins.load("metrics", name)
-    assert metric.Config().name == name
+    config = metric.Config()
+    assert config.name == name
     samples, references = random_texts(40, 1), random_texts(40, 2)
-    nll = Ratio(np.linspace(1, 9, 40), np.full(40, 3.0))
-    found = figures(
-        metric.score(metric.Config(), Evidence(samples, references, frozenset(joined(references)), nll)), SAMPLING
-    )
+    training = Training(frozenset(joined(references)), references)
+    held_out = Ratio(np.linspace(1, 9, 40), np.full(40, 3.0))
+    likelihoods = Likelihoods(held_out, np.full(40, 20.0), held_out)
+
+    def evidence(step: int = 1) -> Evidence:
+        return Evidence(samples[::step], references[::step], training, likelihoods)
+
+    def measured(evidence: Evidence) -> dict[str, Figure]:
+        return figures(metric.score(config, evidence), SAMPLING)
+
+    found = measured(evidence())
     assert found
     for key, figure in found.items():
         assert key in wording.METRICS, f"{key} has no name for people"
         assert figure["low"] <= figure["value"] <= figure["high"]
-    again = figures(
-        metric.score(metric.Config(), Evidence(samples, references, frozenset(joined(references)), nll)), SAMPLING
-    )
-    assert again == found
-    backwards = Evidence(samples[::-1], references[::-1], frozenset(joined(references)), nll)
-    for key, figure in figures(metric.score(metric.Config(), backwards), SAMPLING).items():
+    assert measured(evidence()) == found
+    for key, figure in measured(evidence(-1)).items():
         assert figure["value"] == pytest.approx(found[key]["value"], abs=1e-9), "the order of texts must not matter"
+    for exhibit in metric.exhibits(config, evidence()) if hasattr(metric, "exhibits") else ():
+        assert all(len(row) == len(exhibit["columns"]) for row in exhibit["rows"])

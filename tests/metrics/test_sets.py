@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gdcore.evidence import Evidence, joined
+from gdcore.evidence import Evidence, Likelihoods, Training, joined
 from gdcore.intervals import Ratio, Sampling, figure, figures
 from gdcore.metrics import copy_rate, distinct, length, nll, unique, vocabulary_coverage
 
@@ -58,7 +58,11 @@ def test_unique_is_taken_at_its_size() -> None:
 
 
 def test_copies_of_training_text_and_the_floor_of_real_text() -> None:
-    evidence = Evidence(words("a b", "a c", "c"), words("a b", "z"), frozenset(joined(words("a b", "c", "d"))))
+    evidence = Evidence(
+        words("a b", "a c", "c"),
+        words("a b", "z"),
+        Training(frozenset(joined(words("a b", "c", "d"))), words("a b", "c", "d")),
+    )
     found = figures(copy_rate.score(copy_rate.Config(), evidence), SAMPLING)
     assert found["copy_rate"]["value"] == pytest.approx(2 / 3)
     assert found["copy_rate_floor"]["value"] == pytest.approx(1 / 2)
@@ -83,7 +87,12 @@ def test_length_counts_empty_texts() -> None:
 def test_nll_weighs_texts_by_their_tokens() -> None:
     ratio = Ratio(np.array([2.0, 30.0]), np.array([1.0, 10.0]))
     assert (
-        figure(nll.score(nll.Config(), Evidence(words("a"), words("a"), nll=ratio))["nll"], SAMPLING)["value"]
+        figure(
+            nll.score(nll.Config(), Evidence(words("a"), words("a"), likelihoods=Likelihoods(ratio, np.ones(2))))[
+                "nll"
+            ],
+            SAMPLING,
+        )["value"]
         == 32 / 11
     )
     assert nll.score(nll.Config(), Evidence(words("a"), words("a"))) == {}
