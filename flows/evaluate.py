@@ -50,7 +50,6 @@ def evaluate(
     with recording(home, "evaluate", config) as record:
         names = ("corpus", "tokens", "validation", "pretraining", "finetuning")
         task.evaluate(record, config, *(judged.ref(name) for name in names))
-        record.link("report.html", record.path("evaluation") / "report.html")
         result = task.judgement(record.path("evaluation"))
         return {
             "run": str(record.folder),

@@ -66,7 +66,6 @@ def recording(home: Path, preset: str, config: RunConfig) -> Iterator[Run]:
 def finish(run: Run) -> dict[str, Any]:
     """Link what a person looks for into the run folder, make the run the latest, and say what came of it."""
     run.link("bundle", run.path("export") / "bundle")
-    run.link("report.html", run.path("evaluation") / "report.html")
     result = {
         "run": str(run.folder),
         "bundle": str(run.path("export") / "bundle"),

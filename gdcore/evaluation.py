@@ -23,7 +23,6 @@ from gdcore.intervals import Ratio, figure
 from gdcore.judging import Judge, evaluate_texts, read_texts
 from gdcore.metrics.nll import held_out
 from gdcore.progress import Progress
-from gdcore.report.page import write_report
 from gdcore.sampling import Decoding, sample
 from gdcore.selection import compare, criteria_protocol, select
 from gdcore.settings import Settings
@@ -88,7 +87,7 @@ def evaluate_models(
     seed: int,
     device: str = "cpu",
 ) -> Iterator[Progress]:
-    """Measure, select, and write `evaluation.json`, `report.html`, `curves.svg` and `samples/` into `out`."""
+    """Measure, select, and write `evaluation.json` and `samples/` into `out`."""
     total = 2 + len(MODELS) * (2 + len(config.decodings))
     done = 0
 
@@ -156,9 +155,6 @@ def evaluate_models(
         "samples": shown,
     }
     (out / "evaluation.json").write_text(json.dumps(evaluation, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    write_report(
-        out, out / "report.html", corpus=corpus, validation=validation, pretraining=pretraining, finetuning=finetuning
-    )
     yield progress(f"{selection['selected']} selected")
 
 

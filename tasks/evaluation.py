@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -13,6 +14,8 @@ from gdcore.config import RunConfig
 from gdcore.progress import Progress
 from gdcore.protocol import load as load_protocol
 from gdcore.report import wording
+from gdcore.report.page import quality_diversity, write_report
+from gdcore.report.svg import standalone
 from gdcore.runs import Run, Stage
 from tasks import show
 from tasks.stage import build, stage
@@ -56,8 +59,22 @@ def evaluate(
         ],
         files=[f"gdcore/protocols/{config.evaluation.protocol}.yaml"],
     )
+    write_run_report(run, inputs | {"evaluation": done.ref})
     show_evaluation(run, done.ref)
     return done
+
+
+def write_run_report(run: Run, refs: Mapping[str, Ref]) -> None:
+    """The page lies in the run's folder, for it says which run it is of; a figure is never computed again for it."""
+    folders = {name: run.store.path(ref) for name, ref in refs.items()}
+    run.link("data_docs", folders["validation"] / "data_docs")
+    about = {
+        "run": run.name,
+        "config": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
+        "refs": {stage: ref.content for stage, ref in refs.items()},
+    }
+    stages = {name: folders[name] for name in ("evaluation", "corpus", "validation", "pretraining", "finetuning")}
+    write_report(out=run.folder / "report.html", about=about, **stages)
 
 
 @task(
@@ -103,8 +120,9 @@ def show_evaluation(run: Run, evaluation: Ref) -> None:
     show.markdown("metrics", text, f"Judged under the protocol {judged['protocol']}; intervals of 95 %")
     samples = "\n\n".join(f"### {wording.MODEL[name]}\n\n{show.quoted(judged['samples'][name])}" for name in MODELS)
     show.markdown("samples", samples, "Samples, unchosen")
-    curves = show.picture((folder / "curves.svg").read_text(), "quality against diversity")
-    show.markdown("curves", curves, "Quality against diversity")
+    if curves := quality_diversity(judged["rows"]):
+        picture = show.picture(standalone(curves), "quality against diversity")
+        show.markdown("curves", picture, "Quality against diversity")
 
 
 def _main_table(judged: dict[str, Any]) -> str:

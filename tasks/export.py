@@ -42,7 +42,7 @@ def export(run: Run, config: RunConfig, tokens: Ref, evaluation: Ref, pretrainin
 def show_bundle(run: Run, exported: Ref) -> None:
     """Where the bundle and the report lie, and how to generate."""
     bundle = run.store.path(exported) / "bundle"
-    report = run.store.path(run.refs["evaluation"].ref) / "report.html"
+    report = run.folder / "report.html"
     command = f"    gdflow generate --bundle {bundle} --num 5 --seed 1"
     files = show.table(["file", "bytes"], [(path.name, path.stat().st_size) for path in sorted(bundle.iterdir())])
     lines = [f"Report: {show.plain(report)}", f"Bundle: {show.plain(bundle)}", command, files]

@@ -92,8 +92,6 @@ def test_rows_and_files(evaluated: tuple[dict[str, Any], Path]) -> None:
         f"{model}_{slug(decoding)}.txt" for model in ("pretrained", "finetuned") for decoding in DECODINGS
     }
     assert len((out / "samples" / "pretrained_t0.5_k5.txt").read_text().splitlines()) == 40
-    assert (out / "report.html").is_file()
-    assert (out / "curves.svg").is_file()
     assert result["seed"] == 7
 
 
@@ -120,7 +118,6 @@ def test_the_same_inputs_give_the_same_result(
     evaluated: tuple[dict[str, Any], Path], folders: dict[str, Path], tmp_path: Path
 ) -> None:
     assert run(folders, tmp_path) == evaluated[0]
-    assert (tmp_path / "report.html").read_bytes() == (evaluated[1] / "report.html").read_bytes()
 
 
 def test_test_texts_have_no_say_in_the_selection(

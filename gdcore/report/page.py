@@ -11,7 +11,7 @@ from typing import Any
 
 from gdcore.report import histories, wording
 from gdcore.report.style import CHART, COLOURS, PAGE
-from gdcore.report.svg import Point, Series, chart, standalone
+from gdcore.report.svg import Point, Series, chart
 from gdcore.selection import CRITERIA
 
 Row = dict[str, Any]
@@ -27,7 +27,7 @@ def write_report(
     finetuning: Path | None = None,
     about: dict[str, Any] | None = None,
 ) -> None:
-    """Write the page to `out`, and `curves.svg` beside it.
+    """Write the page to `out`.
 
     `evaluation` is the folder of `evaluation.json`; the stages' folders add what they know. `about` says which run
     this is: `run` (its name), `config` (YAML text), `refs` (stage → digest), all optional.
@@ -55,8 +55,6 @@ def write_report(
         + "\n</body>\n</html>\n",
         encoding="utf-8",
     )
-    if curves:
-        (out.parent / "curves.svg").write_text(standalone(curves), encoding="utf-8")
 
 
 def quality_diversity(rows: Sequence[Row]) -> str:
