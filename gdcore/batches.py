@@ -33,6 +33,14 @@ class Batch:
     def __len__(self) -> int:
         return len(self.tokens_BT)
 
+    def rows(self, rows: Tensor) -> "Batch":
+        """Some of the texts."""
+        return Batch(*(tensor[rows] for tensor in vars(self).values()))
+
+    def repeated(self, times: int) -> "Batch":
+        """Each text so many times, one after the other."""
+        return Batch(*(tensor.repeat_interleave(times, dim=0) for tensor in vars(self).values()))
+
     def to(self, device: torch.device | str) -> "Batch":
         return Batch(*(tensor.to(device) for tensor in vars(self).values()))
 

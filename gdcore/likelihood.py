@@ -16,12 +16,17 @@ CHUNK_LOGITS = 1 << 21
 blocks of ever new size go back to the system at each step, and a third of the time goes into clearing pages."""
 
 
+def chunk_size(generator: Generator) -> int:
+    """For how many tokens at a time logits should be computed."""
+    return max(64, CHUNK_LOGITS // generator.vocab_size)
+
+
 def target_logprobs(generator: Generator, batch: Batch) -> Tensor:
     """Log-probabilities `(K,)` of the tokens that count, row by row; the softmax is paid for these tokens alone."""
     hidden_BTD = generator.hidden(batch.tokens_BT[:, :-1])
     targets_BT = batch.target_BT[:, 1:]
     hidden_KD, chosen_K = hidden_BTD[targets_BT], batch.tokens_BT[:, 1:][targets_BT]
-    size = max(64, CHUNK_LOGITS // generator.vocab_size)
+    size = chunk_size(generator)
     chunks = zip(hidden_KD.split(size), chosen_K.split(size), strict=True)
     losses = [nn.functional.cross_entropy(generator.head(each).float(), ids, reduction="none") for each, ids in chunks]
     return -torch.cat(losses)

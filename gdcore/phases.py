@@ -98,12 +98,16 @@ def run_finetuning(
     generator = load_generator(pretraining).to(device)
     discriminator = build_discriminator(discriminator_config, generator.vocab_size).to(device)
     objective = plugins.load("objectives", objective_config.name).Objective(objective_config, generator, discriminator)
+    objective.to(device)
     optimizers = {
         "generator": adamw(generator, config.generator_learning_rate, config.weight_decay),
-        "discriminator": adamw(discriminator, config.discriminator_learning_rate, config.weight_decay),
+        # What an objective owns and trains, as a mediator, learns with the discriminator.
+        "discriminator": adamw(
+            torch.nn.ModuleList([discriminator, objective]), config.discriminator_learning_rate, config.weight_decay
+        ),
     }
     batches = BatchStream(train, config.batch_size, seed, bucket_batches=1)
-    state = TrainState(generator, optimizers, batches, discriminator, objective.to(device))
+    state = TrainState(generator, optimizers, batches, discriminator, objective)
 
     resume(state, work)
     total = config.warmup_steps + config.steps
@@ -148,7 +152,8 @@ def require_batch(shards: Shards, batch_size: int, key: str) -> None:
 
 
 def adamw(module: Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    return torch.optim.AdamW(list(module.parameters()), lr=learning_rate, weight_decay=weight_decay, fused=True)
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    return torch.optim.AdamW(trained, lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 
 def resume(state: TrainState, work: Path) -> None:

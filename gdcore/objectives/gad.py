@@ -8,12 +8,11 @@ interleaved maximum likelihood replaces the warm-up on teacher answers, and one 
 Shapes: B texts, T tokens.
 """
 
-import copy
 from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
@@ -21,6 +20,8 @@ from gdcore.likelihood import logprobs, nll
 from gdcore.policy import kl_estimate, leave_one_out, whiten
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
+from gdcore.snapshot import Snapshot
+from gdcore.verdicts import contrast, verdicts
 
 
 class Config(Settings):
@@ -40,35 +41,24 @@ class Objective(nn.Module):
         super().__init__()
         self.config = config
         self.players = generator, discriminator  # a tuple: the players are not this module's to save
-        self.reference = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.reference = Snapshot(generator)
 
     def generator_loss(self, batch: Batch, step: int) -> Loss:
-        generator, _ = self.players
+        generator, discriminator = self.players
         fake = complete_batch(generator, batch)
-        rewards_B = self.rewards(fake)
+        rewards_B = verdicts(discriminator, fake)
         advantages_B = whiten(leave_one_out(rewards_B))
         logprobs_BT = logprobs(generator, fake)
         num_tokens = fake.target_BT.sum()
         policy = -(advantages_B.unsqueeze(1) * logprobs_BT).sum() / num_tokens
         with torch.no_grad():
-            reference_BT = logprobs(self.reference, fake)
+            reference_BT = logprobs(self.reference.model, fake)
         kl = kl_estimate(logprobs_BT, reference_BT).sum() / num_tokens
         real_nll = nll(generator, batch)
         loss = self.config.reward_weight * policy + self.config.kl_weight * kl + self.config.mle_weight * real_nll
         return loss, {"reward": rewards_B.mean(), "kl": kl, "nll": real_nll}
 
-    @torch.no_grad()
-    def rewards(self, fake: Batch) -> Tensor:
-        """D(y) `(B,)`, without dropout."""
-        _, discriminator = self.players
-        discriminator.eval()
-        rewards_B = discriminator(fake.tokens_BT, fake.mask_BT)
-        discriminator.train()
-        return rewards_B
-
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:
         """−log σ(D(x) − D(y)); where texts answer prompts, x and y answer the same one."""
         generator, discriminator = self.players
-        fake = complete_batch(generator, batch)
-        margin_B = discriminator(batch.tokens_BT, batch.mask_BT) - discriminator(fake.tokens_BT, fake.mask_BT)
-        return nn.functional.softplus(-margin_B).mean(), {"accuracy": (margin_B > 0).float().mean()}
+        return contrast(discriminator, batch, complete_batch(generator, batch))

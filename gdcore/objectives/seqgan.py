@@ -1,9 +1,10 @@
 """SeqGAN: policy gradient on a discriminator's verdicts, token by token.
 
 Yu, Zhang, Wang & Yu 2017 (arXiv 1609.05473), eq. 1 and 8: maximise E_{y∼G} Σ_t log G(y_t | y_<t) · Q(y_<t, y_t).
-Departures: Q is not estimated by rollouts but read off a causal discriminator, whose logit at t has learnt to judge the
-text from its first t tokens (as in MaskGAN and ScratchGAN): one pass instead of T·N. A leave-one-out baseline per
-position takes the place of none. Interleaved maximum likelihood (`mle_weight`) is optional; the paper's is 0.
+With `rollouts` Q is the paper's: the mean verdict on that many completions of each prefix (eq. 4), written by a policy
+that follows the generator with a delay. Without, the default, Q is read off a causal discriminator, whose logit at t
+has learnt to judge the text from its first t tokens (as in MaskGAN and ScratchGAN): one pass instead of T·N. Departure:
+a leave-one-out baseline per position. Interleaved maximum likelihood (`mle_weight`) is optional; the paper's is 0.
 
 Shapes: B texts, T tokens.
 """
@@ -15,32 +16,34 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gdcore.batches import Batch
-from gdcore.contracts import CausalDiscriminator, Discriminator, Generator, Loss
-from gdcore.errors import UserError
+from gdcore.contracts import Discriminator, Generator, Loss
 from gdcore.likelihood import logprobs, nll
 from gdcore.policy import leave_one_out
+from gdcore.rollouts import rollout_rewards
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
+from gdcore.snapshot import Snapshot
+from gdcore.verdicts import causal, cross_entropy, prefix_cross_entropy, prefix_verdicts, verdicts
 
 
 class Config(Settings):
     name: Literal["seqgan"] = "seqgan"
+    rollouts: int = Field(default=0, ge=0)
+    """Completions of each prefix that are judged, with any discriminator (the paper's 16); 0 asks a causal one."""
+    rollout_decay: float = Field(default=0.8, ge=0, lt=1)
+    """Share of the old rollout policy that each turn leaves."""
     mle_weight: float = Field(default=0.0, ge=0)
     """Weight of the likelihood of real text in the generator's loss; the paper's SeqGAN has none."""
 
 
 class Objective(nn.Module):
-    """Generator against a causal discriminator, by policy gradient."""
+    """Generator against a discriminator, by policy gradient."""
 
     def __init__(self, config: Config, generator: Generator, discriminator: Discriminator) -> None:
         super().__init__()
-        if not hasattr(discriminator, "token_logits"):
-            raise UserError(
-                f"objective seqgan rewards every token, so it needs a discriminator that judges every prefix; "
-                f"{discriminator.config.name!r} judges whole texts. Set discriminator.name to causal_lstm."
-            )
         self.config = config
-        self.players: tuple[Generator, CausalDiscriminator] = generator, discriminator  # type: ignore[assignment]
+        self.players = generator, discriminator if config.rollouts else causal(discriminator, "seqgan")
+        self.roller = Snapshot(generator) if config.rollouts else None
 
     def generator_loss(self, batch: Batch, step: int) -> Loss:
         generator, _ = self.players
@@ -57,17 +60,21 @@ class Objective(nn.Module):
     @torch.no_grad()
     def rewards(self, fake: Batch) -> Tensor:
         """Q(y_<t, y_t) `(B,T)`: the probability that the text is real, judged by its prefix up to and with token t."""
-        _, discriminator = self.players
-        discriminator.eval()
-        rewards_BT = torch.sigmoid(discriminator.token_logits(fake.tokens_BT, fake.mask_BT)) * fake.target_BT
-        discriminator.train()
-        return rewards_BT
+        generator, discriminator = self.players
+        if self.roller is None:
+            prefixes_BT = prefix_verdicts(causal(discriminator, "seqgan"), fake)
+            return torch.sigmoid(prefixes_BT) * fake.target_BT
+        self.roller.follow(generator, self.config.rollout_decay)
+
+        def judge(texts: Batch) -> Tensor:
+            return torch.sigmoid(verdicts(discriminator, texts))
+
+        return rollout_rewards(self.roller.model, fake, judge, self.config.rollouts)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:
-        """Binary cross-entropy on every prefix, real ones against generated ones (eq. 5)."""
+        """Binary cross-entropy (eq. 5): of whole texts with rollouts, else on every prefix."""
         generator, discriminator = self.players
         fake = complete_batch(generator, batch)
-        real_K = discriminator.token_logits(batch.tokens_BT, batch.mask_BT)[batch.target_BT]
-        fake_K = discriminator.token_logits(fake.tokens_BT, fake.mask_BT)[fake.target_BT]
-        loss = (nn.functional.softplus(-real_K).mean() + nn.functional.softplus(fake_K).mean()) / 2
-        return loss, {"accuracy": ((real_K > 0).float().mean() + (fake_K < 0).float().mean()) / 2}
+        if self.roller is None:
+            return prefix_cross_entropy(causal(discriminator, "seqgan"), batch, fake)
+        return cross_entropy(discriminator, batch, fake)

@@ -1,49 +1,15 @@
-"""Axis and hand-worked tests: a reward lands on its own text and position, and the loss is what the paper says.
-
-The judge here names what it sees: its verdict encodes the text's first token and the position, so a reward that was
-moved by a reshape cannot hide.
-"""
+"""Axis and hand-worked tests: a reward lands on its own text and position, and the loss is what the paper says."""
 
 import pytest
 import torch
+from judge import NamingJudge
 from torch import nn
-from toy import CONTEXT, TINY, VOCAB, toy_rows
+from toy import TINY, VOCAB
 
-from gdcore.batches import make_batch
-from gdcore.generators import lstm
 from gdcore.likelihood import logprobs, nll
 from gdcore.objectives import gad, seqgan
 from gdcore.policy import kl_estimate
-from gdcore.tokenizer import BOS, EOS, PAD
-
-
-class NamingJudge(nn.Module):
-    """Its logit at (text, t) is first token / 10 + t / 100; that of a text is its first token / 10."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(()))
-        self.config = TINY["causal_lstm"]
-
-    def token_logits(self, inputs, mask_BT):
-        position_T = torch.arange(inputs.shape[1])
-        return self.scale * (inputs[:, 1:2] / 10 + position_T / 100) * mask_BT
-
-    def forward(self, inputs, mask_BT):
-        return self.scale * inputs[:, 1] / 10
-
-
-@pytest.fixture
-def generator():
-    torch.manual_seed(0)
-    return lstm.Generator(TINY["lstm"].model_copy(update={"dropout": 0.0}), VOCAB, CONTEXT)
-
-
-@pytest.fixture
-def batch():
-    rows = [[BOS, *row, EOS] for row in toy_rows(6, 0)]
-    tokens_BT = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=PAD)
-    return make_batch(tokens_BT, torch.tensor([len(row) for row in rows]), torch.ones(6, dtype=torch.long))
+from gdcore.verdicts import verdicts
 
 
 def test_seqgan_rewards_land_on_their_text_and_position(generator, batch):
@@ -55,8 +21,8 @@ def test_seqgan_rewards_land_on_their_text_and_position(generator, batch):
             assert rewards_BT[text, t].item() == pytest.approx(named if counts else 0.0, abs=1e-6)
 
 
-def test_gad_rewards_land_on_their_text(generator, batch):
-    rewards_B = gad.Objective(gad.Config(), generator, NamingJudge()).rewards(batch)
+def test_verdicts_land_on_their_text(batch):
+    rewards_B = verdicts(NamingJudge(), batch)
     assert rewards_B.tolist() == pytest.approx((batch.tokens_BT[:, 1] / 10).tolist())
 
 
@@ -99,7 +65,7 @@ def test_gad_losses_by_hand(generator, batch, monkeypatch):
     rewards = (batch.tokens_BT[:, 1] / 10).double()
     advantages = torch.stack([rewards[i] - (rewards.sum() - rewards[i]) / 5 for i in range(6)])
     advantages = advantages / (advantages.std() + 1e-6)
-    logp, reference = logprobs(generator, batch).double(), logprobs(objective.reference, batch).double()
+    logp, reference = logprobs(generator, batch).double(), logprobs(objective.reference.model, batch).double()
     tokens = batch.target_BT.sum()
     policy = -(advantages[:, None] * logp).sum() / tokens
     kl = (kl_estimate(logp, reference) * batch.target_BT).sum() / tokens

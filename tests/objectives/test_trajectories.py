@@ -42,7 +42,7 @@ def trajectory(name: str, root: Path) -> list[dict[str, float]]:
             continue
     optimizers = {
         "generator": adamw(generator, 1e-2, 0.0),
-        "discriminator": adamw(discriminator, 1e-2, 0.0),
+        "discriminator": adamw(torch.nn.ModuleList([discriminator, objective]), 1e-2, 0.0),
     }
     stream = BatchStream(open_split(tokens, validation, "train"), 16, 0, bucket_batches=1)
     state = TrainState(generator, optimizers, stream, discriminator, objective)

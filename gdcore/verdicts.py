@@ -1,0 +1,65 @@
+"""What a discriminator says of texts and of prefixes, and what it minimises: arithmetic that objectives share.
+
+Shapes: B texts, T tokens, K tokens that count.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from gdcore.batches import Batch
+from gdcore.contracts import CausalDiscriminator, Discriminator, Loss
+from gdcore.errors import UserError
+
+
+@torch.no_grad()
+def verdicts(discriminator: Discriminator, batch: Batch) -> Tensor:
+    """Logits `(B,)` without dropout, as a reward; the discriminator goes on in the mode that it was in."""
+    training = discriminator.training
+    discriminator.eval()
+    logits_B = discriminator(batch.tokens_BT, batch.mask_BT)
+    discriminator.train(training)
+    return logits_B
+
+
+def cross_entropy(discriminator: Discriminator, real: Batch, fake: Batch) -> Loss:
+    """Binary cross-entropy of real texts against generated ones (Goodfellow et al. 2014, eq. 1), halved."""
+    real_B = discriminator(real.tokens_BT, real.mask_BT)
+    fake_B = discriminator(fake.tokens_BT, fake.mask_BT)
+    loss = (nn.functional.softplus(-real_B).mean() + nn.functional.softplus(fake_B).mean()) / 2
+    return loss, {"accuracy": ((real_B > 0).float().mean() + (fake_B < 0).float().mean()) / 2}
+
+
+def contrast(discriminator: Discriminator, real: Batch, fake: Batch) -> Loss:
+    """−log σ(D(x) − D(y)) over pairs of a real and a generated text (Bradley and Terry 1952)."""
+    margin_B = discriminator(real.tokens_BT, real.mask_BT) - discriminator(fake.tokens_BT, fake.mask_BT)
+    return nn.functional.softplus(-margin_B).mean(), {"accuracy": (margin_B > 0).float().mean()}
+
+
+def causal(discriminator: Discriminator, objective: str) -> CausalDiscriminator:
+    """The same discriminator, known to judge prefixes. Raises UserError for one that judges whole texts alone."""
+    if not hasattr(discriminator, "token_logits"):
+        raise UserError(
+            f"objective {objective} rewards every token, so it needs a discriminator that judges every prefix; "
+            f"{discriminator.config.name!r} judges whole texts. Set discriminator.name to causal_lstm."
+        )
+    return cast(CausalDiscriminator, discriminator)
+
+
+@torch.no_grad()
+def prefix_verdicts(discriminator: CausalDiscriminator, batch: Batch) -> Tensor:
+    """Logits `(B,T)` of every prefix without dropout; that at `t` judges the text up to and with token `t`."""
+    training = discriminator.training
+    discriminator.eval()
+    logits_BT = discriminator.token_logits(batch.tokens_BT, batch.mask_BT)
+    discriminator.train(training)
+    return logits_BT
+
+
+def prefix_cross_entropy(discriminator: CausalDiscriminator, real: Batch, fake: Batch) -> Loss:
+    """Binary cross-entropy on every prefix of real texts against every prefix of generated ones, halved."""
+    real_K = discriminator.token_logits(real.tokens_BT, real.mask_BT)[real.target_BT]
+    fake_K = discriminator.token_logits(fake.tokens_BT, fake.mask_BT)[fake.target_BT]
+    loss = (nn.functional.softplus(-real_K).mean() + nn.functional.softplus(fake_K).mean()) / 2
+    return loss, {"accuracy": ((real_K > 0).float().mean() + (fake_K < 0).float().mean()) / 2}

@@ -1,0 +1,168 @@
+"""Every loss against arithmetic written out by hand, on texts and verdicts that are fixed."""
+
+import math
+
+import pytest
+import torch
+from judge import NamingJudge
+from toy import VOCAB
+
+from gdcore.likelihood import logprobs, nll
+from gdcore.objectives import cot, distil, maligan, scratchgan, spin, textgail
+
+
+def patched(monkeypatch, module, fake):
+    monkeypatch.setattr(module, "complete_batch", lambda *_: fake)
+
+
+def moved(generator):
+    """The generator has learnt something since the objective took its copy."""
+    with torch.no_grad():
+        generator.output.bias.add_(torch.linspace(0, 1, VOCAB))
+
+
+def per_token(generator, batch):
+    sums = logprobs(generator, batch).sum(1)
+    return [sums[i].item() / batch.target_BT[i].sum().item() for i in range(len(batch))]
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def test_maligan(generator, judge, batch, other, monkeypatch):
+    patched(monkeypatch, maligan, other)
+    objective = maligan.Objective(maligan.Config(max_ratio=3.0, mle_weight=0.5), generator, judge)
+    loss, _ = objective.generator_loss(batch, 0)
+    ratios = [min(3.0, math.exp(row[1].item() / 10)) for row in other.tokens_BT]
+    weights = [ratio / sum(ratios) - 1 / 6 for ratio in ratios]
+    assert sum(weights) == pytest.approx(0)
+    assert objective.weights(other).tolist() == pytest.approx(weights, abs=1e-6)
+    sums = logprobs(generator, other).sum(1).tolist()
+    mean_tokens = other.target_BT.sum().item() / 6
+    expected = (
+        -sum(w * s for w, s in zip(weights, sums, strict=True)) / mean_tokens + 0.5 * nll(generator, batch).item()
+    )
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_scratchgan(generator, judge, batch, other, monkeypatch):
+    patched(monkeypatch, scratchgan, other)
+    objective = scratchgan.Objective(scratchgan.Config(discount=0.5, baseline_decay=0.25), generator, judge)
+    objective.baseline.fill_(0.2)
+    loss, _ = objective.generator_loss(batch, 0)
+    logp, expected, total = logprobs(generator, other), 0.0, 0.0
+    for text in range(6):
+        first, last = other.tokens_BT[text, 1].item(), int(other.mask_BT[text].sum()) - 1
+        rewards = {t: 2 * sigmoid(first / 10 + t / 100) - 1 for t in range(1, last + 1)}
+        for t in rewards:
+            returns = sum(0.5 ** (s - t) * rewards[s] for s in range(t, last + 1))
+            total += returns
+            expected -= (returns - 0.2) * logp[text, t].item()
+    tokens = other.target_BT.sum().item()
+    assert loss.item() == pytest.approx(expected / tokens, rel=1e-5)
+    assert objective.baseline.item() == pytest.approx(0.25 * 0.2 + 0.75 * total / tokens, rel=1e-5)
+
+
+def test_cot_follows_the_mediator_token_by_token(generator, judge, batch, other, monkeypatch):
+    patched(monkeypatch, cot, other)
+    objective = cot.Objective(cot.Config(), generator, judge)
+    assert objective.generator_loss(batch, 0)[0].item() == pytest.approx(0, abs=1e-6)  # they begin as one
+    moved(generator)
+    loss, _ = objective.generator_loss(batch, 0)
+    own, followed = (
+        generator.logits(other.tokens_BT).softmax(-1),
+        objective.mediator.logits(other.tokens_BT).softmax(-1),
+    )
+    cells = [(text, t) for text in range(6) for t in range(1, 12) if t < other.mask_BT[text].sum()]
+    expected = sum(
+        (own[text, t - 1, v] * (own[text, t - 1, v] / followed[text, t - 1, v]).log()).item()
+        for text, t in cells
+        for v in range(VOCAB)
+    )
+    assert loss.item() == pytest.approx(expected / len(cells), rel=1e-4)
+    loss.backward()
+    assert all(parameter.grad is None for parameter in objective.mediator.parameters())
+
+
+def test_cots_mediator_learns_both_kinds_of_text(generator, judge, batch, other, monkeypatch):
+    patched(monkeypatch, cot, other)
+    objective = cot.Objective(cot.Config(), generator, judge)
+    loss, logs = objective.discriminator_loss(batch, 0)
+    mean = (nll(generator, batch) + nll(generator, other)) / 2
+    assert logs["nll"].item() == pytest.approx(mean.item(), rel=1e-6)
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in objective.mediator.parameters())
+
+
+def test_spin(generator, judge, batch, other, monkeypatch):
+    patched(monkeypatch, spin, other)
+    objective = spin.Objective(spin.Config(beta=3.0, mle_weight=0.5), generator, judge)
+    past = objective.past.model
+    moved(generator)
+    loss, _ = objective.generator_loss(batch, 1)
+    sides = [per_token(model, texts) for texts in (batch, other) for model in (generator, past)]
+    margins = [a - b - (c - d) for a, b, c, d in zip(*sides, strict=True)]
+    expected = sum(-math.log(sigmoid(3 * margin)) for margin in margins) / 6 + 0.5 * nll(generator, batch).item()
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    objective.generator_loss(batch, 100)
+    assert per_token(past, batch) == pytest.approx(per_token(generator, batch))
+
+
+def test_textgail(generator, judge, batch, other, monkeypatch):
+    patched(monkeypatch, textgail, other)
+    config = textgail.Config(clip=0.1, demonstrations=0.25, demonstration_reward=2.0, demonstration_steps=10)
+    objective = textgail.Objective(config, generator, judge)
+    moved(generator)
+    loss, _ = objective.generator_loss(batch, 5)  # 5 is no multiple of 4: the old policy stays old
+    real, fake = (texts.tokens_BT[:, 1].double() / 10 for texts in (batch, other))
+    rewards = torch.sigmoid(fake - real)
+    advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+
+    def surrogate(texts, advantages):
+        ratio = (logprobs(generator, texts) - logprobs(objective.old.model, texts)).double().exp()
+        total = 0.0
+        for text in range(6):
+            for t in range(texts.tokens_BT.shape[1]):
+                if texts.target_BT[text, t]:
+                    r, a = ratio[text, t].item(), advantages[text].item()
+                    total += min(r * a, min(max(r, 0.9), 1.1) * a)
+        return total / texts.target_BT.sum().item()
+
+    expected = 0.75 * surrogate(other, advantages) + 0.25 * surrogate(batch, torch.ones(6))  # half of 2.0 has faded
+    assert loss.item() == pytest.approx(-expected, rel=1e-4)
+
+
+def test_distil_keeps_candidates_by_their_density_ratio(generator, batch):
+    objective = distil.Objective(distil.Config(candidates=4), generator, NamingJudge())
+    torch.manual_seed(0)
+    kept, offered = torch.zeros(VOCAB), torch.zeros(VOCAB)
+    for _ in range(150):
+        chosen, gain = objective.choose(batch)
+        assert len(chosen) == len(batch)
+        assert gain.item() > -1.0
+        kept += torch.bincount(chosen.tokens_BT[:, 1], minlength=VOCAB)
+        offered += torch.bincount(distil.complete_batch(generator, batch).tokens_BT[:, 1], minlength=VOCAB)
+    # Candidates that begin with a higher token have the higher logit, so they are kept more often than drawn.
+    tokens = torch.arange(VOCAB).float()
+    assert (kept * tokens).sum() / kept.sum() > (offered * tokens).sum() / offered.sum() + 0.2
+
+
+def test_distil_loss(generator, judge, batch, other, monkeypatch):
+    objective = distil.Objective(distil.Config(mle_weight=3.0), generator, judge)
+    monkeypatch.setattr(objective, "choose", lambda _: (other, torch.zeros(())))
+    loss, _ = objective.generator_loss(batch, 0)
+    expected = 0.75 * nll(generator, batch).item() + 0.25 * nll(generator, other).item()
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_snapshot_never_drops_out_and_follows_by_halves(generator):
+    from gdcore.snapshot import Snapshot
+
+    snapshot = Snapshot(generator)
+    moved(generator)
+    was, now = snapshot.model.output.bias.clone(), generator.output.bias.clone()
+    snapshot.train()
+    assert not snapshot.model.training
+    snapshot.follow(generator, keep=0.75)
+    assert torch.allclose(snapshot.model.output.bias, 0.75 * was + 0.25 * now)
