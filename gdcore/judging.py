@@ -7,11 +7,12 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from gdcore.cautions import cautions
 from gdcore.errors import UserError
 from gdcore.evidence import Evidence, Exhibit, Likelihoods, Training, joined
 from gdcore.intervals import Figure, Measurement, figures
 from gdcore.plugins import load as load_plugin
-from gdcore.protocol import Protocol
+from gdcore.protocol import Draw, Protocol
 from gdcore.protocol import load as load_protocol
 from gdcore.words import DESCRIPTION, Splitter, split, splitter_for
 
@@ -62,8 +63,10 @@ class Judge:
         real = [text for text in references if text.strip()]
         if not real:
             raise UserError("the references hold no text; expected at least one that is not empty")
-        drawn = self._at_most(real, self.protocol.references)
-        self.how: Splitter = splitter_for(drawn) if self.protocol.words == "auto" else self.protocol.words
+        drawn = self._at_most(real, self.protocol.references, self.protocol.draw)
+        script = splitter_for(drawn)
+        self.unspaced = script == "characters"
+        self.how: Splitter = script if self.protocol.words == "auto" else self.protocol.words
         self.references = self._units(drawn)
         self.train = None if train is None else self._training(train)
         self.num_train = None if train is None else len(train)
@@ -71,7 +74,7 @@ class Judge:
 
     def __call__(self, samples: Sequence[str], likelihoods: Likelihoods | None = None) -> Result:
         """Judge one set of samples; empty ones score 0, and a warning counts them."""
-        units = self._units(self._at_most(samples, self.protocol.samples))
+        units = self._units(self._at_most(samples, self.protocol.samples, self.protocol.draw))
         evidence = Evidence(units, self.references, self.train, likelihoods, self.protocol.seed, self._of_references)
         measured: dict[str, Measurement] = {}
         exhibits: list[Exhibit] = []
@@ -91,7 +94,7 @@ class Judge:
         return {
             "protocol": self.protocol.id,
             "counts": counts,
-            "warnings": _warnings(self.protocol, counts),
+            "warnings": cautions(self.protocol, counts, evidence, self.unspaced),
             "metrics": figures(measured, self.protocol.sampling),
             "exhibits": exhibits,
         }
@@ -105,10 +108,12 @@ class Judge:
         known = frozenset(chain.from_iterable(joined(self._units(part)) for part in parts))
         return Training(known, self._units(self._at_most(texts, self.protocol.train)))
 
-    def _at_most(self, texts: Sequence[str], number: int | None) -> list[str]:
-        """All texts, or so many of them drawn at random, in their order."""
+    def _at_most(self, texts: Sequence[str], number: int | None, draw: Draw = "random") -> list[str]:
+        """All texts, or so many of them: the first, or drawn at random and in their order."""
         if number is None or len(texts) <= number:
             return list(texts)
+        if draw == "first":
+            return list(texts[:number])
         rng = np.random.default_rng(self.protocol.seed)
         rows: list[int] = np.sort(rng.choice(len(texts), number, replace=False)).tolist()
         return [texts[row] for row in rows]
@@ -129,22 +134,3 @@ def evaluate_texts(
     if not any(map(str.strip, samples)):
         raise UserError("the samples hold no text; expected at least one that is not empty")
     return Judge(references, train, protocol)(samples)
-
-
-def _warnings(protocol: Protocol, counts: dict[str, Any]) -> list[str]:
-    """Where an evaluation falls short of its protocol, or the samples look wrong."""
-    warnings = [
-        f"{counts[side]:,} {side} of the {asked:,} that the protocol {protocol.name} asks for"
-        for side, asked in (("samples", protocol.samples), ("references", protocol.references))
-        if asked is not None and counts[side] < asked
-    ]
-    short: dict[str, list[str]] = {}
-    for name, config in protocol.metrics.items():
-        for field, unit in (("size", "samples"), ("budget", "tokens")):
-            asked = getattr(config, field, None)
-            if asked is not None and counts[unit] < asked:
-                short.setdefault(f"defined on {asked:,} {unit}, taken on {counts[unit]:,}", []).append(name)
-    warnings += [f"{', '.join(names)}: {fault}" for fault, names in short.items()]
-    if counts["empty"]:
-        warnings.append(f"{counts['empty']:,} samples are empty; they score 0")
-    return warnings

@@ -17,6 +17,7 @@ from gdcore.plugins import load as load_plugin
 from gdcore.settings import Settings
 from gdcore.words import Splitter
 
+Draw = Literal["random", "first"]
 FOLDER = Path(__file__).parent / "protocols"
 
 
@@ -30,6 +31,8 @@ class Protocol(Settings):
     """Samples judged; of more, so many are drawn. None: all."""
     references: int | None = Field(ge=1)
     """Real texts that samples are held against; of more, so many are drawn. None: all."""
+    draw: Draw = "random"
+    """Which of too many samples or references are taken: any, or the first, as much published code does."""
     train: int = Field(default=20_000, ge=1)
     """Training texts that are looked through one by one, for near copies; of more, so many are drawn."""
     words: Literal["auto"] | Splitter

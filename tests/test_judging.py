@@ -73,9 +73,69 @@ def test_no_text_at_all(samples: list[str], references: list[str], side: str) ->
 
 
 def test_unknown_protocol_names_those_there_are() -> None:
-    with pytest.raises(UserError, match=r"no protocol named 'texgen'; there are gdflow, texygen-paper"):
+    with pytest.raises(UserError, match=r"no protocol named 'texgen'; there are gdflow, gfs, relgan, textgan"):
         evaluate_texts(SAMPLES, TEXTS, protocol="texgen")
-    assert protocol.names() == ["gdflow", "texygen-paper"]
+    assert protocol.names() == ["gdflow", "gfs", "relgan", "textgan", "texygen-fast", "texygen-paper"]
+
+
+@pytest.mark.parametrize("name", protocol.names())
+def test_every_protocol_has_an_id_of_its_own_and_judges(name: str) -> None:
+    judged = evaluate_texts(SAMPLES, TEXTS, TEXTS[:6], name)
+    assert judged["protocol"] == protocol.load(name).id
+    assert judged["protocol"].startswith(f"{name}@")
+    assert {"bleu_4", "self_bleu_4"} <= judged["metrics"].keys()
+
+
+def test_a_protocols_id_changes_with_whatever_moves_a_figure_and_with_nothing_else() -> None:
+    fast = protocol.load("texygen-fast")
+    assert fast.model_copy(update={"about": "another sentence"}).id == fast.id
+    for change in ({"draw": "random"}, {"lowercase": True}, {"references": 501}, {"metrics": {}}):
+        assert fast.model_copy(update=change).id != fast.id
+
+
+def test_published_code_takes_the_first_texts_of_a_file() -> None:
+    few = protocol.load("relgan").model_copy(update={"samples": 2, "references": 3})
+    judge = Judge(TEXTS, None, few)
+    assert judge.references == split(TEXTS[:3], "nltk")
+    assert judge(SAMPLES)["metrics"] == judge(SAMPLES[:2])["metrics"]
+
+
+def test_bleu_of_the_first_samples_alone() -> None:
+    few = protocol.load("textgan")
+    few = few.model_copy(update={"metrics": {"bleu": few.metrics["bleu"].model_copy(update={"size": 1})}})
+    first = evaluate_texts(SAMPLES, TEXTS, protocol=few)["metrics"]["bleu_2"]["value"]
+    assert first == evaluate_texts(SAMPLES[:1], TEXTS, protocol=few)["metrics"]["bleu_2"]["value"]
+
+
+def cautions(samples: list[str], references: list[str], name: str) -> str:
+    return "\n".join(evaluate_texts(samples, references, protocol=name)["warnings"])
+
+
+def test_text_without_spaces_under_a_protocol_for_words() -> None:
+    chinese = ["我喜歡喝茶", "他不喝咖啡"], ["我喜歡喝咖啡", "他喝茶"]
+    assert "puts no spaces between words" in cautions(*chinese, "texygen-paper")
+    assert "spaces" not in cautions(*chinese, "gdflow")
+    assert "spaces" not in cautions(SAMPLES, TEXTS, "texygen-paper")
+
+
+def test_the_self_bleu_of_a_single_text_is_no_diversity() -> None:
+    assert "single sample" in cautions(SAMPLES[:1], TEXTS, "texygen-paper")
+    assert "all samples but one are empty" in cautions([SAMPLES[0], "", ""], TEXTS, "texygen-paper")
+    assert "diversity" not in cautions(SAMPLES, TEXTS, "texygen-paper")
+
+
+def test_sides_that_do_not_meet() -> None:
+    assert "no word in common" in cautions(["un petit chat", "sur le tapis"], TEXTS, "gdflow")
+    assert "no word in common" not in cautions(SAMPLES, TEXTS, "gdflow")
+    shouted, quiet = [text.upper() for text in TEXTS], [text.lower() for text in SAMPLES]
+    assert "the samples hold no capital letter" in cautions(quiet, shouted, "gfs")
+    assert "the references hold no capital letter" in cautions(shouted, quiet, "relgan")
+    assert "capital" not in cautions(quiet, shouted, "texygen-paper")
+
+
+def test_samples_that_are_the_references() -> None:
+    assert "12 samples are references word for word" in cautions(TEXTS, TEXTS, "gdflow")
+    assert "references word for word" not in cautions(SAMPLES, TEXTS, "gdflow")
 
 
 def test_text_without_spaces_is_judged_by_characters() -> None:

@@ -7,6 +7,7 @@ measures local quality alone: a generator that repeats one good text scores well
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from gdcore.evidence import Evidence
 from gdcore.intervals import Mean, Measurement
@@ -20,6 +21,8 @@ class Config(Settings):
     """Longest n-gram of each figure; `bleu_n` weighs orders 1 to n alike."""
     smoothing: Literal["method1"] = "method1"
     """What stands in for no match at all: method 1 of Chen and Cherry (2014) counts 0.1 of a match."""
+    size: int | None = Field(default=None, ge=1)
+    """Samples that are scored, the first ones: some published figures rest on few. None: all."""
 
 
 def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
@@ -33,4 +36,5 @@ def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
         closest_lengths(lengths_N, evidence.reference_lengths),
         config.orders,
     )
-    return {f"bleu_{order}": Mean(scores_NB[:, column]) for column, order in enumerate(config.orders)}
+    scored_NB = scores_NB[: config.size]
+    return {f"bleu_{order}": Mean(scored_NB[:, column]) for column, order in enumerate(config.orders)}
