@@ -18,6 +18,7 @@ from gdcore.export.bundle import ExportConfig
 from gdcore.facts import ValidationConfig
 from gdcore.generators import lstm
 from gdcore.objectives import gad
+from gdcore.promotion import PromotionConfig
 from gdcore.settings import Settings
 from gdcore.tokens import TokenizerConfig
 from gdcore.train import FinetuneConfig, PretrainConfig
@@ -65,6 +66,8 @@ class RunConfig(Settings):
     """How the models are measured, and selected."""
     export: ExportConfig = ExportConfig()
     """What the bundle holds."""
+    promotion: PromotionConfig = PromotionConfig()
+    """When the bundle becomes the champion."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; `auto` takes a GPU if there is one. Not part of any recipe."""
 
