@@ -15,10 +15,13 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from gdcore import protocol as protocols
+from gdcore.calibration import calibrate, probability
 from gdcore.checkpoint import load_generator
 from gdcore.contracts import Generator
 from gdcore.errors import UserError
+from gdcore.evaluated import Evaluation, Row
 from gdcore.evidence import Likelihoods
+from gdcore.gallery import NUM_SHOWN, Critic, Texts, TrainingTexts, gallery
 from gdcore.intervals import Ratio, figure
 from gdcore.judging import Judge, evaluate_texts, read_texts
 from gdcore.metrics.nll import held_out
@@ -32,8 +35,8 @@ from gdcore.tokenizer import Tokenizer
 __all__ = ["EvaluationConfig", "evaluate_models", "evaluate_texts", "read_texts"]
 
 MODELS = ("pretrained", "finetuned")
-NUM_SHOWN = 12
-"""Samples of each model that `evaluation.json` quotes; all of them lie in `samples/`."""
+NUM_JUDGED = 2000
+"""Texts of each side that the discriminator is asked about."""
 
 
 class EvaluationConfig(Settings):
@@ -88,7 +91,7 @@ def evaluate_models(
     device: str = "cpu",
 ) -> Iterator[Progress]:
     """Measure, select, and write `evaluation.json` and `samples/` into `out`."""
-    total = 2 + len(MODELS) * (2 + len(config.decodings))
+    total = 3 + len(MODELS) * (2 + len(config.decodings))
     done = 0
 
     def progress(note: str) -> Progress:
@@ -104,10 +107,11 @@ def evaluate_models(
     (out / "samples").mkdir(parents=True, exist_ok=True)
 
     num = min(config.num_samples, len(test.prompted)) if test.prompted else config.num_samples
-    rows = [_real_row(train, valid, test, num, protocol)]
+    rows: list[Row] = [_real_row(train, valid, test, num, protocol)]
     # Answers are shown beside the same prompts; texts without prompts come from all over the split.
-    quoted = test.prompted or range(0, len(test.texts), max(1, len(test.texts) // NUM_SHOWN))
-    shown = {"real": [_shown(test, row) for row in quoted[:NUM_SHOWN]]}
+    step = max(1, len(test.texts) // NUM_SHOWN)
+    quoted = test.prompted or sorted(range(len(test.texts)), key=lambda row: (row % step, row))
+    shown = {"real": _shown(test, quoted)}
     yield progress("real text")
 
     checkpoints = dict(zip(MODELS, (pretraining, finetuning), strict=True))
@@ -127,10 +131,7 @@ def evaluate_models(
             # The likelihood is the model's own, at temperature 1, whatever the decoding.
             rows.append({"model": model, "decoding": decoding.model_dump(), **judge(texts, likelihoods)})
             if decoding == config.decodings[0]:
-                shown[model] = [
-                    _shown(test, row, text)
-                    for row, text in zip(test.prompted or range(num), texts[:NUM_SHOWN], strict=False)
-                ]
+                shown[model] = _shown(test, test.prompted, texts)
                 judged = texts
                 if valid.prompted:
                     judged = _draw(generator, tokenizer, valid, num, decoding, seed, config.batch_size)
@@ -145,14 +146,24 @@ def evaluate_models(
     same = _digest(pretraining) == _digest(finetuning)
     stopped = json.loads((finetuning / "summary.json").read_text()).get("stopped")
     selection = select(comparisons, same=same, stopped=stopped)
-    evaluation = {
+    critic = Critic(finetuning, tokens, device)
+    logits = {name: critic(texts) for name, texts in shown.items()}
+    calibration = {model: calibrate(logits["real"], logits[model], protocol.sampling) for model in MODELS}
+    yield progress("the discriminator asked")
+    line, known = calibration[after], TrainingTexts(train.texts, judge.how)
+    samples = {
+        name: gallery(texts, logits[name], lambda logit: probability(line["slope"] * logit + line["offset"]), known)
+        for name, texts in shown.items()
+    }
+    evaluation: Evaluation = {
         "protocol": protocol.id,
         "about": protocol.about,
         "seed": seed,
         "splits": {name: len(split.texts) for name, split in splits.items()},
         "rows": rows,
         "selection": selection,
-        "samples": shown,
+        "calibration": calibration,
+        "samples": samples,
     }
     (out / "evaluation.json").write_text(json.dumps(evaluation, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     yield progress(f"{selection['selected']} selected")
@@ -174,7 +185,7 @@ def _open(corpus: Path, tokens: Path, validation: Path, split: str) -> Split:
     return Split(frame["text"].to_list(), frame["prompt"].to_list(), Shards.open(tokens, split, kept))
 
 
-def _real_row(train: Split, valid: Split, test: Split, num: int, protocol: protocols.Protocol) -> dict[str, Any]:
+def _real_row(train: Split, valid: Split, test: Split, num: int, protocol: protocols.Protocol) -> Row:
     """As many real texts as samples, held against the test split as they are: from valid, and where it is small, train.
 
     A text taken from train is no copy of itself: it is left out of what copies are looked for in.
@@ -198,11 +209,11 @@ def _draw(
     return [" ".join(tokenizer.decode(row).split("\n")) for row in ids]
 
 
-def _shown(split: Split, row: int, text: str | None = None) -> str:
-    """A text as it is quoted: behind its prompt where it answers one."""
-    written = split.texts[row % len(split.texts)] if text is None else text
-    prompt = split.prompts[row % len(split.texts)] if split.prompted else None
-    return written if prompt is None else f"{prompt} → {written}"
+def _shown(split: Split, rows: Sequence[int], texts: Sequence[str] | None = None) -> Texts:
+    """Texts with the prompts of these rows; without texts given, the rows' own."""
+    rows = rows[:NUM_JUDGED]
+    texts = [split.texts[row] for row in rows] if texts is None else texts[:NUM_JUDGED]
+    return {"texts": texts, "prompts": [split.prompts[row] for row in rows] if rows else [None] * len(texts)}
 
 
 def _digest(checkpoint: Path) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from gdcore.intervals import Ratio, Values
 from gdcore.ngram_counts import Counts, Ints, Postings

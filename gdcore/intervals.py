@@ -17,10 +17,10 @@ Shape letters: N texts, R resamples.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 Values = NDArray[np.float64]
 Rows = NDArray[np.int64]

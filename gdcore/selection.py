@@ -6,7 +6,9 @@ fails one by chance in about one run of eight: the doubt goes to the simpler mod
 """
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple
+
+from typing_extensions import TypedDict
 
 from gdcore.intervals import Figure, Ratio, Sampling, difference, figure, paired_difference
 from gdcore.metrics import bleu, copy_rate, self_bleu, unique

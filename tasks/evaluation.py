@@ -22,6 +22,8 @@ from tasks.stage import build, stage
 from tasks.training import choose_device
 
 MODELS = ("pretrained", "finetuned", "real")
+NUM_TOLD = 12
+"""Samples of each model that a command's result and Prefect's page quote; the report has more."""
 
 
 @stage("evaluation")
@@ -106,7 +108,7 @@ def judgement(evaluation: Path) -> dict[str, Any]:
         "counts": chosen["counts"],
         "metrics": chosen["metrics"],
         "rows": judged["rows"],
-        "samples": judged["samples"],
+        "samples": {name: samples[:NUM_TOLD] for name, samples in judged["samples"].items()},
     }
 
 
@@ -118,7 +120,8 @@ def show_evaluation(run: Run, evaluation: Ref) -> None:
     verdict = f"**Selected: {selection['selected']}.** {show.plain(selection['reason'])}"
     text = f"{verdict}\n\n{_main_table(judged)}\n\n### Every decoding\n\n{_every_row(judged)}"
     show.markdown("metrics", text, f"Judged under the protocol {judged['protocol']}; intervals of 95 %")
-    samples = "\n\n".join(f"### {wording.MODEL[name]}\n\n{show.quoted(judged['samples'][name])}" for name in MODELS)
+    texts = {name: [wording.quoted(each) for each in judged["samples"][name][:NUM_TOLD]] for name in MODELS}
+    samples = "\n\n".join(f"### {wording.MODEL[name]}\n\n{show.quoted(texts[name])}" for name in MODELS)
     show.markdown("samples", samples, "Samples, unchosen")
     if curves := quality_diversity(judged["rows"]):
         picture = show.picture(standalone(curves), "quality against diversity")

@@ -5,13 +5,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
 from gdcore.checkpoint import load_generator, save_weights
+from gdcore.discriminators import cnn
 from gdcore.errors import UserError
+from gdcore.evaluated import schema
 from gdcore.evaluation import EvaluationConfig, evaluate_models, slug
 from gdcore.generators import lstm
 from gdcore.intervals import Sampling, figure
@@ -47,10 +50,14 @@ def write_inputs(root: Path, prompted: bool = False) -> dict[str, Path]:
         pass
     vocab_size = json.loads((folders["tokens"] / "tokenizer_config.json").read_text())["vocab_size"]
     config = lstm.Config(embedding_dim=6, hidden_dim=8)
+    torch.manual_seed(2)
+    judge = cnn.Config(embedding_dim=4, num_filters=3, widths=(2,))
+    save_weights(cnn.Discriminator(judge, vocab_size), folders["finetuning"] / "discriminator.safetensors")
     for seed, model in enumerate(("pretraining", "finetuning")):
         torch.manual_seed(seed)
         save_weights(lstm.Generator(config, vocab_size, 12), folders[model] / "generator.safetensors")
         about = {"generator": config.model_dump(), "vocab_size": vocab_size, "context": 12}
+        about |= {"discriminator": judge.model_dump()}
         (folders[model] / "config.json").write_text(json.dumps(about))
         (folders[model] / "summary.json").write_text(json.dumps({"stopped": None}))
         (folders[model] / "metrics.jsonl").write_text('{"step": 1, "generator_nll": 3.0}\n')
@@ -95,6 +102,14 @@ def test_rows_and_files(evaluated: tuple[dict[str, Any], Path]) -> None:
     assert result["seed"] == 7
 
 
+def test_the_result_is_what_the_schema_says(evaluated: tuple[dict[str, Any], Path]) -> None:
+    published = json.loads((Path(__file__).parents[1] / "docs" / "evaluation.schema.json").read_text())
+    jsonschema.validate(evaluated[0], published)
+    assert published == schema(), "python -m gdcore.evaluated > docs/evaluation.schema.json"
+    with pytest.raises(jsonschema.ValidationError, match="surprise"):
+        jsonschema.validate({**evaluated[0], "surprise": 1}, published)
+
+
 def test_real_text_comes_from_valid_and_then_from_train(evaluated: tuple[dict[str, Any], Path]) -> None:
     counts = evaluated[0]["rows"][0]["counts"]
     assert (counts["from_valid"], counts["from_train"], counts["train"]) == (19, 21, 59 - 21)
@@ -134,7 +149,8 @@ def test_test_texts_have_no_say_in_the_selection(
 
 def test_equal_checkpoints_are_recognised(folders: dict[str, Path], tmp_path: Path) -> None:
     same = {**folders, "finetuning": tmp_path / "finetuning"}
-    shutil.copytree(folders["pretraining"], same["finetuning"])
+    shutil.copytree(folders["finetuning"], same["finetuning"])
+    shutil.copy(folders["pretraining"] / "generator.safetensors", same["finetuning"])
     (same["finetuning"] / "summary.json").write_text(json.dumps({"stopped": "few words are left"}))
     result = run(same, tmp_path / "out", EvaluationConfig(num_samples=20, decodings=DECODINGS[:1]))
     assert result["selection"]["selected"] == "pretrained"
@@ -146,7 +162,10 @@ def test_with_prompts_each_test_prompt_is_answered_once(tmp_path: Path) -> None:
     result = run(write_inputs(tmp_path / "in", prompted=True), tmp_path / "out")
     assert [row["counts"]["samples"] for row in result["rows"]] == [29] * 5
     for model in ("real", "pretrained", "finetuned"):
-        assert all(text.startswith("w") and " → " in text for text in result["samples"][model])
+        assert all(sample["text"].startswith("w") or not sample["text"] for sample in result["samples"][model])
+        assert len(result["samples"][model]) == 29
+    prompts = [[sample["prompt"] for sample in samples] for samples in result["samples"].values()]
+    assert prompts[0] == prompts[1] == prompts[2] == [f"w{i % 8} w{i % 5}" for i in range(1, 30)]
 
 
 def test_a_split_without_text_is_an_error_in_words(folders: dict[str, Path], tmp_path: Path) -> None:

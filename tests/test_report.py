@@ -16,6 +16,7 @@ from gdcore.report.svg import Point, Series, chart, standalone, ticks
 from gdcore.selection import CRITERIA
 
 EVIL = '<script>alert("x")</script>&'
+MODELS = ("real", "pretrained", "finetuned")
 VOID = {"meta", "link", "br", "hr", "img", "input", "rect"}
 
 
@@ -36,6 +37,11 @@ def row(model: str, temperature: float | None, bleu: float) -> dict[str, Any]:
     return {"model": model, "decoding": decoding, "counts": counts, "warnings": [EVIL], "metrics": metrics}
 
 
+def sample(text: str) -> dict[str, Any]:
+    near = {"text": f"{EVIL} nearest", "distance": 0.5, "differs": [[0, len(EVIL)]]}
+    return {"text": text, "prompt": None, "logit": -1.0, "probability": 0.25, "nearest": near if text else None}
+
+
 @pytest.fixture
 def evaluation() -> dict[str, Any]:
     comparisons = [
@@ -50,7 +56,7 @@ def evaluation() -> dict[str, Any]:
         "splits": {"train": 10, "valid": 5, "test": 5},
         "rows": rows,
         "selection": {"selected": "pretrained", "reason": EVIL, "comparisons": comparisons},
-        "samples": {model: [EVIL, "", "plain"] for model in ("real", "pretrained", "finetuned")},
+        "samples": {model: [sample(EVIL), sample(""), sample("plain")] for model in MODELS},
     }
 
 

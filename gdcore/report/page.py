@@ -182,7 +182,7 @@ def _training(pretraining: list[Row], finetuning: list[Row]) -> str:
 def _samples(result: Row) -> str:
     cards = [
         f'<div class="card"><h3 class="{wording.COLOUR[model]}">{wording.MODEL[model]}</h3><ol class="texts">'
-        + "".join(f"<li>{escape(text) or '<span class=soft>(empty)</span>'}</li>" for text in texts)
+        + "".join(f"<li>{escape(wording.quoted(each)) or '<span class=soft>(empty)</span>'}</li>" for each in texts)
         + "</ol></div>"
         for model, texts in result["samples"].items()
     ]

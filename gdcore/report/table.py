@@ -46,10 +46,9 @@ def render_samples(evaluation: dict[str, Any], number: int = 5) -> Table:
     table.add_column("", no_wrap=True)
     table.add_column("", overflow="fold")
     for model in ("real", "pretrained", "finetuned"):
-        for i, text in enumerate(evaluation["samples"].get(model, [])[:number]):
-            table.add_row(
-                f"[{STYLE[model]}]{wording.MODEL[model]}[/]" if i == 0 else "", escape(text) or "[dim](empty)[/]"
-            )
+        for i, sample in enumerate(evaluation["samples"].get(model, [])[:number]):
+            name = f"[{STYLE[model]}]{wording.MODEL[model]}[/]" if i == 0 else ""
+            table.add_row(name, escape(wording.quoted(sample)) or "[dim](empty)[/]")
         table.add_section()
     return table
 

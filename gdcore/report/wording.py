@@ -70,6 +70,11 @@ def decoding(settings: dict[str, Any] | None) -> str:
     return ", ".join(parts)
 
 
+def quoted(sample: dict[str, Any]) -> str:
+    """A text as it is quoted: behind its prompt where it answers one."""
+    return sample["text"] if sample["prompt"] is None else f"{sample['prompt']} → {sample['text']}"
+
+
 def main_rows(evaluation: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Each model's row at the first decoding, the one that selection looked at; real text first."""
     rows: dict[str, dict[str, Any]] = {}
