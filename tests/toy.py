@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 from tokenizers import models
 
-from gdcore.discriminators import causal_lstm, cnn
-from gdcore.generators import lstm
+from gdcore.discriminators import causal_lstm, cnn, crf, mlp, relgan, svm
+from gdcore.discriminators import lstm as bilstm
+from gdcore.discriminators import transformer as encoder
+from gdcore.generators import gru, lstm, rnn
 from gdcore.shards import ShardWriter
 from gdcore.tokenizer import SPECIALS, Tokenizer, assemble
 
@@ -14,10 +16,23 @@ VOCAB = len(SPECIALS) + 12
 CONTEXT = 12
 TINY = {
     "lstm": lstm.Config(embedding_dim=12, hidden_dim=16, dropout=0.1),
+    "rnn": rnn.Config(embedding_dim=12, hidden_dim=16, dropout=0.1),
+    "gru": gru.Config(embedding_dim=12, hidden_dim=16, dropout=0.1),
     "cnn": cnn.Config(embedding_dim=4, widths=(1, 2, 3), num_filters=5, dropout=0.1),
     "causal_lstm": causal_lstm.Config(embedding_dim=4, hidden_dim=6, dropout=0.1),
 }
 """Small configurations by plug-in name; a plug-in that is not here is built with its defaults."""
+JUDGES = {
+    "cnn": TINY["cnn"],
+    "causal_lstm": TINY["causal_lstm"],
+    "crf": crf.Config(embedding_dim=4, hidden_dim=5, dropout=0.1),
+    "lstm": bilstm.Config(embedding_dim=4, hidden_dim=5, num_layers=2, dropout=0.1),
+    "mlp": mlp.Config(embedding_dim=6, hidden_dim=5, num_layers=2, dropout=0.1),
+    "relgan": relgan.Config(num_views=3, view_dim=2, widths=(1, 2, 3), num_filters=4, dropout=0.1),
+    "svm": svm.Config(num_buckets=64, longest=3),
+    "transformer": encoder.Config(hidden_dim=8, num_heads=2, dropout=0.1),
+}
+"""The same of the discriminators, some of which share a generator's name."""
 
 
 def toy_rows(num: int, seed: int) -> list[list[int]]:
