@@ -1,11 +1,25 @@
 """What the figures are called and how they are written, for the page and for the terminal alike."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from gdcore.intervals import Figure
 
 MODEL = {"real": "real text", "pretrained": "MLE", "finetuned": "adversarial"}
 COLOUR = {"real": "real", "pretrained": "mle", "finetuned": "adv"}
+
+
+Family = Literal["likelihood", "quality", "diversity", "distance", "memorisation", "surface", "other"]
+
+FAMILIES: dict[Family, str] = {
+    "likelihood": "Likelihood: how surprised the model is by real text",
+    "quality": "Quality: would people have written this?",
+    "diversity": "Diversity: does it say different things?",
+    "distance": "Distance to real text: the two sets as a whole",
+    "memorisation": "Memorisation: is it copied?",
+    "surface": "Surface: lengths, signs, repetition",
+    "other": "Other figures",
+}
+"""In the order of the page, each with what it asks."""
 
 
 class Metric(NamedTuple):
@@ -14,23 +28,34 @@ class Metric(NamedTuple):
     label: str
     about: str
     digits: int = 3
+    family: Family = "other"
+    headline: bool = False
+    """Whether it is shown where there is room for a few only."""
 
 
 METRICS = {
-    "nll": Metric("held-out NLL", "surprise at unseen real text, nats per token; lower is better"),
-    "bleu_2": Metric("BLEU-2", "wording that real text has too, pieces of up to 2 (3, 4, 5) words"),
-    **{f"bleu_{n}": Metric(f"BLEU-{n}", "") for n in range(3, 10)},
-    "self_bleu_2": Metric("self-BLEU-2", "wording shared with the other samples; lower is more diverse"),
-    **{f"self_bleu_{n}": Metric(f"self-BLEU-{n}", "") for n in range(3, 10)},
-    "distinct_1": Metric("distinct-1", "different words (pairs, triples …) among all, on a fixed number of tokens"),
-    **{f"distinct_{n}": Metric(f"distinct-{n}", "") for n in range(2, 10)},
-    "unique": Metric("unique texts", "texts that are not word for word repeats", 4),
-    "copy_rate": Metric("copy rate", "texts that stand word for word in the training text", 4),
-    "copy_rate_floor": Metric(
-        "copy rate, floor", "the same for real held-out text: only more than this is memorised", 4
+    "nll": Metric(
+        "held-out NLL", "surprise at unseen real text, nats per token; lower is better", 3, "likelihood", True
     ),
-    "vocabulary_coverage": Metric("vocabulary coverage", "words of the real text that are used at all"),
-    "length": Metric("length", "words and punctuation marks (or characters) per text", 2),
+    "bleu_2": Metric("BLEU-2", "wording that real text has too, pieces of up to 2 (3, 4, 5) words", 3, "quality"),
+    **{f"bleu_{n}": Metric(f"BLEU-{n}", "", 3, "quality", n == 4) for n in range(3, 10)},
+    "self_bleu_2": Metric(
+        "self-BLEU-2", "wording shared with the other samples; lower is more diverse", 3, "diversity"
+    ),
+    **{f"self_bleu_{n}": Metric(f"self-BLEU-{n}", "", 3, "diversity", n == 4) for n in range(3, 10)},
+    "distinct_1": Metric(
+        "distinct-1", "different words (pairs, triples …) among all, on a fixed number of tokens", 3, "diversity"
+    ),
+    **{f"distinct_{n}": Metric(f"distinct-{n}", "", 3, "diversity", n == 2) for n in range(2, 10)},
+    "unique": Metric("unique texts", "texts that are not word for word repeats", 4, "diversity", True),
+    "copy_rate": Metric("copy rate", "texts that stand word for word in the training text", 4, "memorisation", True),
+    "copy_rate_floor": Metric(
+        "copy rate, floor", "the same for real held-out text: only more than this is memorised", 4, "memorisation"
+    ),
+    "vocabulary_coverage": Metric(
+        "vocabulary coverage", "words of the real text that are used at all", 3, "diversity", True
+    ),
+    "length": Metric("length", "words and punctuation marks (or characters) per text", 2, "surface", True),
 }
 
 
