@@ -128,8 +128,9 @@ def build_generator(config: Any, vocab_size: int, context: int) -> Generator:
     return plugins.load("generators", config.name).Generator(config, vocab_size, context)
 
 
-def build_discriminator(config: Any, vocab_size: int) -> Discriminator:
-    return plugins.load("discriminators", config.name).Discriminator(config, vocab_size)
+def build_discriminator(config: Any, vocab_size: int, num_classes: int = 1) -> Discriminator:
+    """A judge of real and fake, or a classifier of so many classes."""
+    return plugins.load("discriminators", config.name).Discriminator(config, vocab_size, num_classes)
 
 
 def _about(directory: Path) -> dict[str, Any]:

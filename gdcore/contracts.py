@@ -60,13 +60,16 @@ class Generator(Module, Protocol):
 
 
 class Discriminator(Module, Protocol):
-    """A judge of texts; a positive logit means «real»."""
+    """A judge of texts; a positive logit means «real». Built for K > 1 classes it is a classifier.
+
+    One that learns otherwise than by cross-entropy has a `verdict_loss(logits, targets)` (see `gdcore.verdicts`).
+    """
 
     config: Any
     vocab_size: int
 
     def __call__(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
-        """Logits `(B,)` of ids `(B,T)` or soft rows `(B,T,V)`, PAD masked out."""
+        """Logits `(B,)`, or `(B,K)` of K classes, of ids `(B,T)` or soft rows `(B,T,V)`, PAD masked out."""
         ...
 
 

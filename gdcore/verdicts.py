@@ -3,6 +3,7 @@
 Shapes: B texts, T tokens, K tokens that count.
 """
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -27,14 +28,32 @@ def cross_entropy(discriminator: Discriminator, real: Batch, fake: Batch) -> Los
     """Binary cross-entropy of real texts against generated ones (Goodfellow et al. 2014, eq. 1), halved."""
     real_B = discriminator(real.tokens_BT, real.mask_BT)
     fake_B = discriminator(fake.tokens_BT, fake.mask_BT)
-    loss = (nn.functional.softplus(-real_B).mean() + nn.functional.softplus(fake_B).mean()) / 2
+    told = loss_of(discriminator, real_B, torch.ones_like(real_B))
+    loss = (told + loss_of(discriminator, fake_B, torch.zeros_like(fake_B))) / 2
     return loss, {"accuracy": ((real_B > 0).float().mean() + (fake_B < 0).float().mean()) / 2}
 
 
+def loss_of(discriminator: Discriminator, logits: Tensor, targets: Tensor) -> Tensor:
+    """What a discriminator minimises: cross-entropy, unless it is of another mind (`verdict_loss`, as a machine of
+    margins has).
+
+    Of logits `(B,)` with targets 1 (real) and 0 `(B,)`; of logits `(B,K)` with targets the classes `(B,)`.
+    """
+    own: Callable[[Tensor, Tensor], Tensor] | None = getattr(discriminator, "verdict_loss", None)
+    if own is not None:
+        return own(logits.float(), targets)
+    if logits.dim() == 2:
+        return nn.functional.cross_entropy(logits.float(), targets)
+    return nn.functional.softplus((1 - 2 * targets) * logits.float()).mean()
+
+
 def contrast(discriminator: Discriminator, real: Batch, fake: Batch) -> Loss:
-    """−log σ(D(x) − D(y)) over pairs of a real and a generated text (Bradley and Terry 1952)."""
+    """−log σ(D(x) − D(y)) over pairs of a real and a generated text (Bradley and Terry 1952).
+
+    It is the cross-entropy of the difference; with a loss of its own a discriminator ranks by that.
+    """
     margin_B = discriminator(real.tokens_BT, real.mask_BT) - discriminator(fake.tokens_BT, fake.mask_BT)
-    return nn.functional.softplus(-margin_B).mean(), {"accuracy": (margin_B > 0).float().mean()}
+    return loss_of(discriminator, margin_B, torch.ones_like(margin_B)), {"accuracy": (margin_B > 0).float().mean()}
 
 
 def causal(discriminator: Discriminator, objective: str) -> CausalDiscriminator:

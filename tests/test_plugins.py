@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from toy import CONTEXT, TINY, VOCAB, toy_rows
+from toy import CONTEXT, JUDGES, TINY, VOCAB, toy_rows
 
 from gdcore import plugins
 from gdcore.batches import make_batch
@@ -19,7 +19,8 @@ GENERATORS, DISCRIMINATORS, OBJECTIVES = (
 
 
 def config_of(kind: str, name: str):
-    return TINY.get(name) or plugins.load(kind, name).Config()
+    small = JUDGES if kind == "discriminators" else TINY
+    return small.get(name) or plugins.load(kind, name).Config()
 
 
 def build_generator(name: str):

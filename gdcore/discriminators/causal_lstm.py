@@ -2,11 +2,12 @@
 
 As the per-token discriminators of MaskGAN (Fedus et al. 2018) and ScratchGAN (de Masson d'Autume et al. 2019, §3.2).
 
-Shapes: B texts, T tokens, V vocabulary, D embedding, H hidden.
+Shapes: B texts, T tokens, V vocabulary, D embedding, H hidden, K classes.
 """
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -29,21 +30,24 @@ class Config(Settings):
 class Discriminator(nn.Module):
     """`token_logits[:, t]` judges the prefix that ends at `t`; the text's verdict is that on its last token."""
 
-    def __init__(self, config: Config, vocab_size: int) -> None:
+    def __init__(self, config: Config, vocab_size: int, num_classes: int = 1) -> None:
         super().__init__()
         self.config, self.vocab_size = config, vocab_size
         self.embedding = nn.Embedding(vocab_size, config.embedding_dim)
         self.lstm = nn.LSTM(config.embedding_dim, config.hidden_dim, config.num_layers, batch_first=True)
         self.norm = nn.LayerNorm(config.hidden_dim)
         self.dropout = nn.Dropout(config.dropout)
-        self.verdict = nn.Linear(config.hidden_dim, 1)
+        self.verdict = nn.Linear(config.hidden_dim, num_classes)
 
     def token_logits(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
-        """Logits `(B,T)` of every prefix of ids `(B,T)` or soft rows `(B,T,V)`; zero where `mask_BT` is false."""
+        """Logits `(B,T)` of every prefix of ids `(B,T)` or soft rows `(B,T,V)`; zero where `mask_BT` is false.
+
+        Of K classes `(B,T,K)`.
+        """
         hidden_BTH, _ = self.lstm(self.dropout(embed(inputs, self.embedding.weight)))
-        return self.verdict(self.dropout(self.norm(hidden_BTH))).squeeze(-1) * mask_BT
+        return (self.verdict(self.dropout(self.norm(hidden_BTH))) * mask_BT.unsqueeze(-1)).squeeze(-1)
 
     def forward(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
-        """Logits `(B,)`; positive means «real»."""
-        last_B1 = mask_BT.sum(dim=1, keepdim=True).clamp(min=1) - 1
-        return self.token_logits(inputs, mask_BT).gather(1, last_B1).squeeze(1)
+        """Logits `(B,)`, positive means «real»; `(B,K)` of K classes."""
+        last_B = mask_BT.sum(dim=1).clamp(min=1) - 1
+        return self.token_logits(inputs, mask_BT)[torch.arange(len(last_B), device=last_B.device), last_B]

@@ -2,16 +2,15 @@
 
 Kim 2014; as SeqGAN's discriminator (Yu et al. 2017, §3.3) but with fewer widths.
 
-Shapes: B texts, T tokens, V vocabulary, D embedding, C channels.
+Shapes: B texts, T tokens, V vocabulary, D embedding, C channels, K classes.
 """
 
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore.layers import Highway, embed
+from gdcore.layers import Convolutions, Highway, embed
 from gdcore.settings import Settings
 
 
@@ -28,30 +27,22 @@ class Config(Settings):
 
 
 class Discriminator(nn.Module):
-    """One logit a text; positive means «real»."""
+    """One logit a text, positive means «real»; or one a class, where there are several."""
 
-    def __init__(self, config: Config, vocab_size: int) -> None:
+    def __init__(self, config: Config, vocab_size: int, num_classes: int = 1) -> None:
         super().__init__()
         self.config, self.vocab_size = config, vocab_size
         self.embedding = nn.Embedding(vocab_size, config.embedding_dim)
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(config.embedding_dim, config.num_filters, width) for width in config.widths
-        )
+        self.convolutions = Convolutions(config.embedding_dim, config.num_filters, config.widths)
         features = config.num_filters * len(config.widths)
         self.highway = Highway(features)
         self.dropout = nn.Dropout(config.dropout)
-        self.verdict = nn.Linear(features, 1)
+        self.verdict = nn.Linear(features, num_classes)
 
     def forward(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
-        """Logits `(B,)` of ids `(B,T)` or soft rows `(B,T,V)`; what `mask_BT` leaves out changes nothing."""
+        """Logits `(B,)`, or `(B,K)`, of ids `(B,T)` or soft rows `(B,T,V)`; PAD changes nothing."""
         return self.verdict(self.dropout(self.features(inputs, mask_BT))).squeeze(-1)
 
     def features(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
         """Features `(B,C)`: each filter's strongest answer over the windows that begin inside the text."""
-        embedded_BDT = (embed(inputs, self.embedding.weight) * mask_BT.unsqueeze(-1)).transpose(1, 2)
-        outside_B1T = ~mask_BT.unsqueeze(1)
-        pooled = []
-        for width, convolution in zip(self.config.widths, self.convolutions, strict=True):
-            answers_BCT = convolution(nn.functional.pad(embedded_BDT, (0, width - 1)))
-            pooled.append(answers_BCT.masked_fill(outside_B1T, -torch.inf).amax(dim=-1))
-        return self.highway(torch.relu(torch.cat(pooled, dim=-1)))
+        return self.highway(self.convolutions(embed(inputs, self.embedding.weight), mask_BT))

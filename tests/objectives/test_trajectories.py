@@ -14,7 +14,7 @@ import torch
 GOLDEN = Path(__file__).parents[1] / "golden" / "trajectories.json"
 sys.path.insert(0, str(GOLDEN.parents[1]))
 
-from toy import CONTEXT, TINY, VOCAB, write_toy  # noqa: E402
+from toy import CONTEXT, JUDGES, TINY, VOCAB, write_toy  # noqa: E402
 
 from gdcore import plugins  # noqa: E402
 from gdcore.batches import BatchStream  # noqa: E402
@@ -34,7 +34,7 @@ def trajectory(name: str, root: Path) -> list[dict[str, float]]:
     module = plugins.load("objectives", name)
     for judge in plugins.names("discriminators"):
         torch.manual_seed(1)
-        discriminator = plugins.load("discriminators", judge).Discriminator(TINY[judge], VOCAB)
+        discriminator = plugins.load("discriminators", judge).Discriminator(JUDGES[judge], VOCAB)
         try:
             objective = module.Objective(module.Config(), generator, discriminator)
             break
