@@ -74,6 +74,7 @@ def main() -> None:
                     temperature=np.float32(decoding.temperature),
                     top_k=decoding.top_k,
                     top_p=np.float32(decoding.top_p),
+                    min_p=np.float32(decoding.min_p),
                     seeds=seeds,
                 )[0]
 

@@ -1,9 +1,10 @@
 """The one sampler: every text that gdflow draws from a torch generator comes from here.
 
 A text's n-th new token is drawn by inverse CDF from number n of the text's own seed (`gdcore.uniforms`), so a text does
-not depend on the batch it is drawn in, and the exported graph draws the same one.
+not depend on the batch it is drawn in, and the exported graph draws the same one. Of several candidates for a text,
+`gdcore.candidates` says which is kept.
 
-Shapes: B texts, R texts still being written, T tokens, V vocabulary.
+Shapes: B texts, C candidates a text, R texts still being written, T tokens, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -15,10 +16,14 @@ from pydantic import Field
 from torch import Tensor
 
 from gdcore.batches import Batch, make_batch
-from gdcore.contracts import Generator
+from gdcore.candidates import Choice, chosen
+from gdcore.contracts import Discriminator, Generator
+from gdcore.errors import UserError
+from gdcore.likelihood import logprobs
 from gdcore.settings import Settings
 from gdcore.tokenizer import BOS, EOS, PAD, SEP, UNK
-from gdcore.uniforms import redraw, row_seeds, uniforms
+from gdcore.uniforms import candidate_seeds, redraw, row_seeds, uniforms
+from gdcore.verdicts import verdicts
 
 FORBIDDEN = (PAD, BOS, UNK, SEP)
 """Tokens that stand for no text: never drawn."""
@@ -33,19 +38,36 @@ class Decoding(Settings):
     """Draw among this many likeliest tokens only; 0 means all."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Draw among the likeliest tokens that together hold this probability only."""
+    min_p: float = Field(default=0.0, ge=0, le=1)
+    """Draw among the tokens at least this many times as probable as the likeliest one, at the temperature used; 0 means
+    all."""
+    candidates: int = Field(default=1, ge=1, le=1024)
+    """Texts drawn for each one that is kept."""
+    choose: Choice = "likelihood"
+    """Which candidate is kept: `likelihood`, the likeliest per token under the generator itself; `discriminator`, one
+    drawn in proportion to the discriminator's odds that it is real."""
 
     def __str__(self) -> str:
         parts = ["greedy" if self.temperature == 0 else f"T={self.temperature:g}"]
         parts += [f"top-k {self.top_k}"] if self.top_k else []
         parts += [f"top-p {self.top_p:g}"] if self.top_p < 1 else []
+        parts += [f"min-p {self.min_p:g}"] if self.min_p > 0 else []
+        if self.candidates > 1:
+            parts.append(f"{'likeliest' if self.choose == 'likelihood' else 'guided'} of {self.candidates}")
         return ", ".join(parts)
+
+    @property
+    def token_by_token(self) -> "Decoding":
+        """The part that says how one candidate is written."""
+        return self.model_copy(update={"candidates": 1, "choose": "likelihood"})
 
 
 def pick(logits_BV: Tensor, uniform_B: Tensor, decoding: Decoding) -> Tensor:
     """The next token `(B,)`: the first, in vocabulary order, at which the cumulative mass exceeds the uniform number.
 
-    Top-k keeps the k largest logits (of equals, the lower id); top-p then keeps a token if the strictly likelier ones
-    hold less than p of what is left (Holtzman et al. 2020).
+    First the temperature; then top-k keeps the k largest logits (of equals, the lower id); top-p keeps a token if the
+    strictly likelier ones hold less than p of what is left (Holtzman et al. 2020), and min-p if it is at least min-p
+    times as probable as the likeliest (Nguyen et al. 2024). Whichever of the last two leaves less decides.
     """
     logits_BV = logits_BV.float()
     logits_BV[:, list(FORBIDDEN)] = -torch.inf
@@ -55,7 +77,8 @@ def pick(logits_BV: Tensor, uniform_B: Tensor, decoding: Decoding) -> Tensor:
         logits_BV = logits_BV.where(_largest(logits_BV, decoding.top_k), -torch.inf)
     mass_BV = torch.exp((logits_BV - logits_BV.amax(dim=-1, keepdim=True)) / decoding.temperature)
     token_B = _locate(mass_BV, uniform_B)
-    return _into_nucleus(token_B, mass_BV, uniform_B, decoding.top_p) if decoding.top_p < 1 else token_B
+    cut = decoding.top_p < 1 or decoding.min_p > 0
+    return _among_likely(token_B, mass_BV, uniform_B, decoding.top_p, decoding.min_p) if cut else token_B
 
 
 def _largest(logits_BV: Tensor, k: int) -> Tensor:
@@ -74,18 +97,20 @@ def _locate(mass_BV: Tensor, uniform_B: Tensor) -> Tensor:
     return torch.minimum(token_B, cumulative_BV.argmax(dim=-1))
 
 
-def _into_nucleus(token_B: Tensor, mass_BV: Tensor, uniform_B: Tensor, top_p: float) -> Tensor:
-    """Refuse a token outside the nucleus, and with it all that are no likelier; draw again from the likelier ones.
+def _among_likely(token_B: Tensor, mass_BV: Tensor, uniform_B: Tensor, top_p: float, min_p: float) -> Tensor:
+    """Refuse a token that top-p or min-p leaves out, and with it all that are no likelier; draw again from the others.
 
-    What is drawn from always holds the whole nucleus, so what is accepted is distributed as the nucleus; and it shrinks
-    fast, whatever p is: a few passes over ever fewer texts instead of a sort of all.
+    What is drawn from always holds all that is permitted, so what is accepted is distributed as that; and it shrinks
+    fast, whatever p is: a few passes over ever fewer texts instead of a sort of all. The largest mass of a row is 1.
     """
-    token_B, limit_B = token_B.clone(), top_p * mass_BV.sum(dim=-1)
+    token_B = token_B.clone()
+    limit_B = top_p * mass_BV.sum(dim=-1) if top_p < 1 else torch.full_like(mass_BV[:, 0], torch.inf)
     row_R = torch.arange(len(token_B), device=token_B.device)  # texts whose token is not accepted yet
     for attempt in count(1):
         likelier_RV = mass_BV[row_R]
-        likelier_RV = likelier_RV.where(likelier_RV > likelier_RV.gather(1, token_B[row_R].unsqueeze(1)), 0)
-        outside_R = likelier_RV.sum(dim=-1) >= limit_B[row_R]
+        here_R1 = likelier_RV.gather(1, token_B[row_R].unsqueeze(1))
+        likelier_RV = likelier_RV.where(likelier_RV > here_R1, 0)
+        outside_R = (likelier_RV.sum(dim=-1) >= limit_B[row_R]) | (here_R1.squeeze(1) < min_p)
         row_R = row_R[outside_R]
         if len(row_R) == 0:
             break
@@ -163,13 +188,50 @@ def sample(
     prompts: Sequence[Sequence[int]] | None = None,
     max_tokens: int | None = None,
     batch_size: int = 512,
+    discriminator: Discriminator | None = None,
 ) -> list[list[int]]:
-    """`num` texts as ids, without special tokens; text i answers prompt `i % len(prompts)` where prompts are given."""
+    """`num` texts as ids, without special tokens; text i answers prompt `i % len(prompts)` where prompts are given.
+
+    Raises ValueError for a prompt that fills the context, UserError where a discriminator is to choose and there is
+    none.
+    """
+    decodings = [decoding or Decoding()]
+    return sample_each(
+        generator,
+        num,
+        seed=seed,
+        decodings=decodings,
+        prompts=prompts,
+        max_tokens=max_tokens,
+        batch_size=batch_size,
+        discriminator=discriminator,
+    )[0]
+
+
+def sample_each(
+    generator: Generator,
+    num: int,
+    *,
+    seed: int,
+    decodings: Sequence[Decoding],
+    prompts: Sequence[Sequence[int]] | None = None,
+    max_tokens: int | None = None,
+    batch_size: int = 512,
+    discriminator: Discriminator | None = None,
+) -> list[list[list[int]]]:
+    """What `sample` gives for each of several decodings that write alike and differ in their candidates only.
+
+    Their candidates are drawn once: those of a text are the first of those that it would have if more were drawn.
+    """
+    alike = all(decoding.token_by_token == decodings[0].token_by_token for decoding in decodings)
+    assert alike, "these decodings do not write alike"
     device = next(generator.parameters()).device
-    texts: list[list[int]] = []
-    for start in range(0, num, batch_size):
-        rows = range(start, min(start + batch_size, num))
-        given = [[BOS, *prompts[i % len(prompts)], SEP] if prompts else [BOS] for i in rows]
+    most = max(decoding.candidates for decoding in decodings)
+    texts: list[list[list[int]]] = [[] for _ in decodings]
+    num_rows = max(1, batch_size // most)
+    for start in range(0, num, num_rows):
+        rows = range(start, min(start + num_rows, num))
+        given = [[BOS, *prompts[i % len(prompts)], SEP] if prompts else [BOS] for i in rows for _ in range(most)]
         prompt_lengths_B = torch.tensor([len(ids) for ids in given], device=device)
         if int(prompt_lengths_B.max()) >= generator.context:
             raise ValueError(
@@ -178,14 +240,38 @@ def sample(
         given_BT = torch.nn.utils.rnn.pad_sequence(
             [torch.tensor(ids, device=device) for ids in given], batch_first=True, padding_value=PAD
         )
+        seeds_B = row_seeds(seed, len(rows), start)
         drawn = complete(
             generator,
             given_BT,
             prompt_lengths_B,
             max_tokens=max_tokens or generator.context,
-            decoding=decoding or Decoding(),
-            seeds_B=row_seeds(seed, len(rows), start),
+            decoding=decodings[0],
+            seeds_B=candidate_seeds(seeds_B, most).ravel(),
         )
-        new_BT = (drawn.target_BT & (drawn.tokens_BT != EOS)).cpu().numpy()
-        texts += [ids[new].tolist() for ids, new in zip(drawn.tokens_BT.cpu().numpy(), new_BT, strict=True)]
+        scores: dict[Choice, np.ndarray] = {}
+        wanted: set[Choice] = {decoding.choose for decoding in decodings if decoding.candidates > 1}
+        for choose in wanted:
+            scores[choose] = _scores(drawn, generator, discriminator, choose).reshape(-1, most)
+        tokens_BT, new_BT = drawn.tokens_BT.cpu().numpy(), (drawn.target_BT & (drawn.tokens_BT != EOS)).cpu().numpy()
+        for decoding, kept in zip(decodings, texts, strict=True):
+            row_B = np.arange(0, len(tokens_BT), most)
+            if decoding.candidates > 1:
+                row_B += chosen(scores[decoding.choose][:, : decoding.candidates], seeds_B, decoding.choose)
+            kept += [tokens_BT[row][new_BT[row]].tolist() for row in row_B]
     return texts
+
+
+@torch.no_grad()
+def _scores(drawn: Batch, generator: Generator, discriminator: Discriminator | None, choose: Choice) -> np.ndarray:
+    """What candidates are chosen by `(B,)`: log-likelihood per token drawn, or the discriminator's logit."""
+    if choose == "likelihood":
+        training = generator.training
+        generator.eval()
+        scores_B = logprobs(generator, drawn).double().sum(dim=1) / drawn.target_BT.sum(dim=1)
+        generator.train(training)
+    elif discriminator is None:
+        raise UserError("choosing candidates by the discriminator needs one; this model has none")
+    else:
+        scores_B = verdicts(discriminator, drawn).double()
+    return scores_B.cpu().numpy()

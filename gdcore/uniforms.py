@@ -5,7 +5,7 @@ however long its prompt is and whichever runtime computes it. The generator is a
 finaliser of MurmurHash3 (Appleby 2011, public domain), keyed by the seed; `gdcore/export/sampler.py` computes the same
 bits in an ONNX graph, where 32-bit products are all that int64 arithmetic does exactly. Not for cryptography.
 
-Shape letters: N seeds, S steps.
+Shape letters: N seeds, S steps, C candidates a text.
 """
 
 import numpy as np
@@ -44,6 +44,15 @@ def row_seeds(seed: int, count: int, start: int = 0) -> NDArray[np.int64]:
     with np.errstate(over="ignore"):
         base = _mix64(np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64))
         return _mix64(base + np.arange(start, start + count, dtype=np.uint64) * np.uint64(GOLDEN_64)).view(np.int64)
+
+
+def candidate_seeds(seeds_N: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The seeds (N, C) of the candidates of each text: the first is the text's own, the j-th `row_seeds(own, 1, j)`."""
+    with np.errstate(over="ignore"):
+        step_C = np.arange(count, dtype=np.uint64) * np.uint64(GOLDEN_64)
+        seeds_NC = _mix64(_mix64(seeds_N.view(np.uint64))[:, None] + step_C).view(np.int64)
+    seeds_NC[:, 0] = seeds_N
+    return seeds_NC
 
 
 def _to_uniform(bits: NDArray[np.uint32]) -> NDArray[np.float32]:

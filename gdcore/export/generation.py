@@ -20,7 +20,8 @@ def generation_model(step: Step, opset: int) -> ModelProto:
     """The whole-generation graph.
 
     Inputs: `prompt_ids` (B, P), from BOS to SEP, padded on the right; `prompt_lengths` (B); `max_new_tokens`,
-    `temperature` (0 = the likeliest token), `top_k` (0 = all), `top_p`, scalars; `seeds` (B), int64.
+    `temperature` (0 = the likeliest token), `top_k` (0 = all), `top_p` (1 = all), `min_p` (0 = all), scalars; `seeds`
+    (B), int64.
     Output: `new_ids` (B, N): what each text draws up to its EOS, then PAD. A text that reaches `max_new_tokens` or the
     context's end has no EOS.
     """
@@ -32,6 +33,7 @@ def generation_model(step: Step, opset: int) -> ModelProto:
         temperature=g.input("temperature", FLOAT, []),
         top_k=g.input("top_k", INT64, []),
         top_p=g.input("top_p", FLOAT, []),
+        min_p=g.input("min_p", FLOAT, []),
     )
     seeds_B = g.input("seeds", INT64, ["batch"])
 

@@ -32,6 +32,7 @@ SAMPLED = (
     Decoding(temperature=0.7),
     Decoding(top_k=40),
     Decoding(top_p=0.9),
+    Decoding(min_p=0.1),
     Decoding(temperature=1.2, top_k=100, top_p=0.8),
 )
 
@@ -168,6 +169,7 @@ def _compare_texts(
         temperature=np.float32(decoding.temperature),
         top_k=decoding.top_k,
         top_p=np.float32(decoding.top_p),
+        min_p=np.float32(decoding.min_p),
         seeds=seeds_B,
     )
     for ours_T, target_T, theirs_N, length in zip(drawn.tokens_BT, drawn.target_BT, new_BN, prefix_B, strict=True):

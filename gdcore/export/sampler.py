@@ -1,7 +1,7 @@
 """The next token, drawn inside an ONNX graph: the same draw as `gdcore.sampling.pick`, from the same numbers.
 
 Exact inverse CDF in vocabulary order, in two levels: the mass of each block of tokens, then the tokens of one block; a
-scan over the whole vocabulary would be an order of magnitude slower. The nucleus (top-p) is found without sorting.
+scan over the whole vocabulary would be an order of magnitude slower. Top-p and min-p cut without sorting.
 
 Shapes: B texts, V vocabulary, S steps, N blocks, W tokens a block, K tokens kept by top-k.
 """
@@ -27,6 +27,7 @@ class Decoding(NamedTuple):
     temperature: str
     top_k: str
     top_p: str
+    min_p: str
 
 
 def draw(
@@ -42,7 +43,7 @@ def draw(
         best_BK, id_BK = b.many("TopK", 2, logits_BV, size)  # of equals, the lower id
         id_BK, order_BK = b.many("TopK", 2, id_BK, size, largest=0)  # back into vocabulary order
         mass_BK = b.Softmax(b.Div(b.GatherElements(best_BK, order_BK, axis=1), decoding.temperature), axis=1)
-        return b.GatherElements(id_BK, _pick(b, b.Unsqueeze(mass_BK, [1]), uniform_B1, decoding.top_p), axis=1)
+        return b.GatherElements(id_BK, _pick(b, b.Unsqueeze(mass_BK, [1]), uniform_B1, decoding), axis=1)
 
     def among_all(b: Graph) -> str:
         mass_BV = b.Softmax(b.Div(logits_BV, decoding.temperature), axis=1)
@@ -50,7 +51,7 @@ def draw(
         if spare := -vocab_size % width:
             mass_BV = b.Pad(mass_BV, [0, 0, 0, spare])
         mass_BNW = b.Reshape(mass_BV, [0, (vocab_size + spare) // width, width])
-        return _pick(b, mass_BNW, uniform_B1, decoding.top_p)
+        return _pick(b, mass_BNW, uniform_B1, decoding)
 
     def drawn(b: Graph) -> str:
         return b.Squeeze(b.If(b.Greater(decoding.top_k, 0), among_top_k, among_all, INT64), [1])
@@ -61,26 +62,30 @@ def draw(
     return g.If(g.LessOrEqual(decoding.temperature, COLDEST), likeliest, drawn, INT64)
 
 
-def _pick(g: Graph, mass_BNW: str, uniform_B1: str, top_p: str) -> str:
+def _pick(g: Graph, mass_BNW: str, uniform_B1: str, decoding: Decoding) -> str:
     """Where (B, 1), in the order of N·W, the draw falls."""
     sums_BN = g.ReduceSum(mass_BNW, [2], keepdims=0)
     first_B1 = _locate(g, mass_BNW, sums_BN, uniform_B1)
 
-    def in_nucleus(b: Graph) -> str:
-        """Refuse a token outside the nucleus, and with it all that are no likelier; draw again from the likelier ones.
+    def among_likely(b: Graph) -> str:
+        """Refuse a token that top-p or min-p leaves out, and with it all that are no likelier; draw from the others.
 
-        What is drawn from always holds the whole nucleus, so what is accepted is distributed as the nucleus; and it
+        What is drawn from always holds all that is permitted, so what is accepted is distributed as that; and it
         shrinks fast, whatever p is: three or four passes instead of a sort.
         """
-        limit_B1 = b.Mul(top_p, b.ReduceSum(sums_BN, [1], keepdims=1))
+        # At top-p 1 nothing is outside: whether the sums' rounding reaches the limit must not decide.
+        share = b.Where(b.Less(decoding.top_p, 1.0), decoding.top_p, 2.0)
+        limit_B1 = b.Mul(share, b.ReduceSum(sums_BN, [1], keepdims=1))
         flat_BV = b.Reshape(mass_BNW, [0, -1])
+        least_B1 = b.Mul(decoding.min_p, b.ReduceMax(flat_BV, [1], keepdims=1))
         key_B1 = _fmix32(b, b.Cast(b.Mul(uniform_B1, float(2**24)), to=INT64))
 
         def attempt(x: Graph, trip: str, place_B1: str) -> tuple[str, list[str], list[Typed]]:
-            here_B11 = x.Unsqueeze(x.GatherElements(flat_BV, place_B1, axis=1), [2])
-            likelier_BNW = x.Where(x.Greater(mass_BNW, here_B11), mass_BNW, 0.0)
+            here_B1 = x.GatherElements(flat_BV, place_B1, axis=1)
+            likelier_BNW = x.Where(x.Greater(mass_BNW, x.Unsqueeze(here_B1, [2])), mass_BNW, 0.0)
             sums_BN = x.ReduceSum(likelier_BNW, [2], keepdims=0)
-            outside_B1 = x.GreaterOrEqual(x.ReduceSum(sums_BN, [1], keepdims=1), limit_B1)
+            beyond_B1 = x.GreaterOrEqual(x.ReduceSum(sums_BN, [1], keepdims=1), limit_B1)
+            outside_B1 = x.Or(beyond_B1, x.Less(here_B1, least_B1))
             counter = _product(x, x.Add(trip, 1), GOLDEN_32)
             again_B1 = _to_uniform(x, _fmix32(x, x.BitwiseAnd(x.Add(key_B1, counter), MASK_32)))
             place_B1 = x.Where(outside_B1, _locate(x, likelier_BNW, sums_BN, again_B1), place_B1)
@@ -88,7 +93,8 @@ def _pick(g: Graph, mass_BNW: str, uniform_B1: str, top_p: str) -> str:
 
         return b.Loop("", [(first_B1, INT64)], attempt)[0]
 
-    return g.If(g.Less(top_p, 1.0), in_nucleus, lambda b: b.Identity(first_B1), INT64)
+    cut = g.Or(g.Less(decoding.top_p, 1.0), g.Greater(decoding.min_p, 0.0))
+    return g.If(cut, among_likely, lambda b: b.Identity(first_B1), INT64)
 
 
 def _locate(g: Graph, mass_BNW: str, sums_BN: str, uniform_B1: str) -> str:

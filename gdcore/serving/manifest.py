@@ -11,7 +11,9 @@ from typing import Any
 
 from gdcore.errors import UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: `generate.onnx` takes `min_p`."""
+READABLE = (1, 2)
 NAME = "manifest.json"
 
 
@@ -39,9 +41,9 @@ def read_manifest(bundle: Path) -> dict[str, Any]:
         version, files = manifest["schema_version"], dict[str, dict[str, Any]](manifest["files"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error!r}): export the bundle again, or copy it anew.") from None
-    if version != SCHEMA_VERSION:
+    if version not in READABLE:
         raise UserError(
-            f"{path} has schema version {version}; this version of gdflow reads {SCHEMA_VERSION}. "
+            f"{path} has schema version {version}; this version of gdflow reads {' and '.join(map(str, READABLE))}. "
             "Use the version of gdflow that the bundle was exported with, or export it again."
         )
     for name, expected in files.items():

@@ -3,22 +3,23 @@
 >>> session = Session("runs/latest/bundle")
 >>> session.generate(num=3, seed=1, temperature=0.8)
 
-Shapes: B texts of a batch, T tokens, N new tokens.
+Shapes: B texts of a batch, C candidates a text, T tokens, N new tokens.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 
+from gdcore.candidates import Choice, chosen
 from gdcore.errors import UserError
 from gdcore.serving.manifest import read_manifest
 from gdcore.serving.runtime import Array, Graph
 from gdcore.tokenizer import BOS, EOS, PAD, SEP, Tokenizer
-from gdcore.uniforms import row_seeds
+from gdcore.uniforms import candidate_seeds, row_seeds
 
 BATCH_SIZE = 128
 
@@ -47,12 +48,18 @@ class Session:
         top_k: int = 0,
         top_p: float = 1.0,
         max_tokens: int | None = None,
+        *,
+        min_p: float = 0.0,
+        candidates: int = 1,
+        choose: Choice = "likelihood",
     ) -> list[str]:
         """`num` texts (default: one, or one for each prompt); text i answers prompt `i % len(prompts)`.
 
-        Text i depends on the bundle, its prompt, `seed`, i and the decoding alone. A model that was trained without
-        prompts takes them for the beginnings of texts, and the texts returned begin so. Raises ValueError for
-        arguments out of bounds and prompts that fill the context.
+        Of each text, `candidates` are drawn and one is kept: the likeliest, or one that the discriminator favours (see
+        `gdcore.candidates`). Text i depends on the bundle, its prompt, `seed`, i and the decoding alone. A model that
+        was trained without prompts takes them for the beginnings of texts, and the texts returned begin so. Raises
+        ValueError for arguments out of bounds and prompts that fill the context, UserError for what this bundle cannot
+        do.
         """
         if isinstance(prompts, str) or (prompts is not None and not prompts):
             raise ValueError("prompts must be a list of at least one text, or None")
@@ -61,24 +68,33 @@ class Session:
             raise ValueError(f"temperature must be 0 (the likeliest token) or more, not {temperature!r}")
         if not 0 < _number("top_p", top_p) <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1 (off), not {top_p!r}")
-        top_k = _whole("top_k", top_k, 0)
+        if not 0 <= _number("min_p", min_p) <= 1:
+            raise ValueError(f"min_p must be 0 (off) or more and at most 1, not {min_p!r}")
+        if choose not in get_args(Choice):
+            raise ValueError(f"choose must be one of {', '.join(get_args(Choice))}, not {choose!r}")
+        top_k, candidates = _whole("top_k", top_k, 0), _whole("candidates", candidates, 1)
         max_tokens = _whole("max_tokens", self.context if max_tokens is None else max_tokens, 1)
         given, seed = self._given(prompts), _whole("seed", seed)
+        settings: dict[str, np.generic | int] = {
+            "max_new_tokens": min(max_tokens, self.context),
+            "temperature": np.float32(temperature),
+            "top_k": min(top_k, self.manifest["vocab_size"]),
+            "top_p": np.float32(top_p),
+            **self._min_p(min_p),
+        }
         texts: list[str] = []
-        for start in range(0, num, BATCH_SIZE):
-            rows = [given[i % len(given)] for i in range(start, min(start + BATCH_SIZE, num))]
-            prompt_ids, prompt_lengths = _padded(rows)
-            (new_BN,) = self._graph("generate")(
-                prompt_ids=prompt_ids,
-                prompt_lengths=prompt_lengths,
-                seeds=row_seeds(seed, len(rows), start),
-                max_new_tokens=min(max_tokens, self.context),
-                temperature=np.float32(temperature),
-                top_k=min(top_k, self.manifest["vocab_size"]),
-                top_p=np.float32(top_p),
-            )
-            begun = [[] if self.prompted else row[1:] for row in rows]
-            texts += [self.tokenizer.decode([*row, *new]) for row, new in zip(begun, new_BN.tolist(), strict=True)]
+        num_rows = max(1, BATCH_SIZE // candidates)
+        for start in range(0, num, num_rows):
+            rows = [given[i % len(given)] for i in range(start, min(start + num_rows, num))]
+            seeds_B = row_seeds(seed, len(rows), start)
+            drawn = self._written([row for row in rows for _ in range(candidates)], seeds_B, candidates, settings)
+            if candidates > 1:
+                scores_BC = self._scores(drawn, [len(row) for row in rows], candidates, choose)
+                kept_B = chosen(scores_BC, seeds_B, choose)
+                drawn = [drawn[i * candidates + int(which)] for i, which in enumerate(kept_B)]
+            # A prompt that was continued belongs to its text; one that was answered does not.
+            begun = [len(row) if self.prompted else 1 for row in rows]
+            texts += [self.tokenizer.decode(ids[first:]) for ids, first in zip(drawn, begun, strict=True)]
         return texts
 
     def score(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[float]:
@@ -86,14 +102,7 @@ class Session:
 
         Raises ValueError for a text that does not fit the context.
         """
-        rows, given = self._sequences(texts, prompts)
-
-        def nll(tokens_BT: Array, lengths_B: Array, given_B: Array) -> Array:
-            nll_BT: Array = self._graph("model")(["nll"], tokens=tokens_BT, lengths=lengths_B)[0].astype(np.float64)
-            counts_BT: Array = np.arange(nll_BT.shape[1], dtype=np.int64) >= given_B[:, None]
-            return np.sum(nll_BT * counts_BT, axis=1) / (lengths_B - given_B)
-
-        return _by_length(rows, given, nll)
+        return _by_length(*self._sequences(texts, prompts), self._nll).tolist()
 
     def judge(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[float]:
         """The discriminator's verdict on each text, 0 to 1: more is more like real text.
@@ -102,15 +111,49 @@ class Session:
 
         Raises ValueError for a text that does not fit the context, UserError if the bundle has no discriminator.
         """
+        logits = _by_length(*self._sequences(texts, prompts), self._logits)
+        return (0.5 * (1 + np.tanh(0.5 * logits))).tolist()
+
+    def _written(
+        self, given: list[list[int]], seeds_B: Array, candidates: int, settings: Mapping[str, np.generic | int]
+    ) -> list[list[int]]:
+        """Whole sequences, from BOS to EOS where they have one, written on from what is given."""
+        prompt_ids, prompt_lengths = _padded(given)
+        seeds_BC = candidate_seeds(seeds_B, candidates)
+        (new_BN,) = self._graph("generate")(
+            prompt_ids=prompt_ids, prompt_lengths=prompt_lengths, seeds=seeds_BC.ravel(), **settings
+        )
+        lengths_B = (new_BN != PAD).sum(axis=1)
+        return [
+            [*row, *new[:length]] for row, new, length in zip(given, new_BN.tolist(), lengths_B.tolist(), strict=True)
+        ]
+
+    def _scores(self, drawn: list[list[int]], given: list[int], candidates: int, choose: Choice) -> Array:
+        """What candidates are chosen by, (B, C)."""
+        starts = [length for length in given for _ in range(candidates)]
+        if choose == "likelihood":
+            return -_by_length(drawn, starts, self._nll).reshape(-1, candidates)
+        return _by_length(drawn, starts, self._logits).reshape(-1, candidates)
+
+    def _nll(self, tokens_BT: Array, lengths_B: Array, given_B: Array) -> Array:
+        """NLL per token (B,) of what stands behind the given tokens."""
+        nll_BT: Array = self._graph("model")(["nll"], tokens=tokens_BT, lengths=lengths_B)[0].astype(np.float64)
+        counts_BT: Array = np.arange(nll_BT.shape[1], dtype=np.int64) >= given_B[:, None]
+        return np.sum(nll_BT * counts_BT, axis=1) / (lengths_B - given_B)
+
+    def _logits(self, tokens_BT: Array, lengths_B: Array, _: Array) -> Array:
+        """The discriminator's logits (B,)."""
         if not (self.bundle / "discriminator.onnx").is_file():
             raise UserError(f"{self.bundle} has no discriminator: its model was trained by maximum likelihood alone")
-        rows, given = self._sequences(texts, prompts)
+        return self._graph("discriminator")(["logits"], tokens=tokens_BT, lengths=lengths_B)[0].astype(np.float64)
 
-        def probability(tokens_BT: Array, lengths_B: Array, _: Array) -> Array:
-            logits_B = self._graph("discriminator")(["logits"], tokens=tokens_BT, lengths=lengths_B)[0]
-            return 0.5 * (1 + np.tanh(0.5 * logits_B.astype(np.float64)))
-
-        return _by_length(rows, given, probability)
+    def _min_p(self, min_p: float) -> dict[str, np.generic | int]:
+        """The graph's input of that name; bundles of the first schema have none."""
+        if self.manifest["schema_version"] > 1:
+            return {"min_p": np.float32(min_p)}
+        if min_p > 0:
+            raise UserError(f"{self.bundle} was exported before there was min-p: export it again, or use top-p")
+        return {}
 
     def _given(self, prompts: Sequence[str] | None) -> list[list[int]]:
         """What each text starts from, as ids."""
@@ -171,12 +214,12 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[Array, Array]:
     return tokens_BT, lengths_B
 
 
-def _by_length(rows: list[list[int]], given: list[int], measure: Callable[[Array, Array, Array], Array]) -> list[float]:
-    """`measure(tokens_BT, lengths_B, given_B)` of all rows, in batches of like length."""
+def _by_length(rows: list[list[int]], given: list[int], measure: Callable[[Array, Array, Array], Array]) -> Array:
+    """`measure(tokens_BT, lengths_B, given_B)` of all rows (B,), in batches of like length."""
     values = np.empty(len(rows))
     order = np.argsort([len(row) for row in rows], kind="stable")
     for start in range(0, len(rows), BATCH_SIZE):
         chosen_B: list[int] = order[start : start + BATCH_SIZE].tolist()
         tokens_BT, lengths_B = _padded([rows[i] for i in chosen_B])
         values[chosen_B] = measure(tokens_BT, lengths_B, np.array([given[i] for i in chosen_B]))
-    return values.tolist()
+    return values

@@ -24,7 +24,11 @@ MODES = [
     Decoding(top_p=0.9),
     Decoding(top_p=0.5),
     Decoding(top_p=0.01),
+    Decoding(min_p=0.2),
+    Decoding(min_p=1),
+    Decoding(temperature=2, min_p=0.01),
     Decoding(temperature=0.8, top_k=20, top_p=0.9),
+    Decoding(temperature=1.5, top_k=30, top_p=0.7, min_p=0.3),
 ]
 
 
@@ -32,8 +36,8 @@ MODES = [
 def graph(vocab_size: int) -> runtime.Graph:
     g = Graph()
     logits_BV, uniform_B = g.input("logits", FLOAT, ["batch", vocab_size]), g.input("uniform", FLOAT, ["batch"])
-    scalars = (g.input(name, dtype, []) for name, dtype in (("temperature", FLOAT), ("top_k", INT64), ("top_p", FLOAT)))
-    drawn_B = sampler.draw(g, logits_BV, uniform_B, sampler.Decoding(*scalars), vocab_size, FORBIDDEN)
+    scalars = {name: g.input(name, INT64 if name == "top_k" else FLOAT, []) for name in sampler.Decoding._fields}
+    drawn_B = sampler.draw(g, logits_BV, uniform_B, sampler.Decoding(**scalars), vocab_size, FORBIDDEN)
     g.output("token", drawn_B, INT64, ["batch"])
     return runtime.Graph(g.model("draw", 20).SerializeToString())
 
@@ -45,6 +49,7 @@ def draw(logits_BV: np.ndarray, uniform_B: np.ndarray, decoding: Decoding) -> np
         temperature=np.float32(decoding.temperature),
         top_k=decoding.top_k,
         top_p=np.float32(decoding.top_p),
+        min_p=np.float32(decoding.min_p),
     )[0]
 
 
@@ -60,6 +65,7 @@ def distribution(logits_V: np.ndarray, decoding: Decoding) -> np.ndarray:
     mass_V /= mass_V.sum()
     likelier_V = np.array([mass_V[mass_V > mass].sum() for mass in mass_V])
     mass_V[(likelier_V >= decoding.top_p) & (decoding.top_p < 1)] = 0
+    mass_V[mass_V < decoding.min_p * mass_V.max()] = 0
     return mass_V / mass_V.sum()
 
 

@@ -7,8 +7,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from small_bundle import CONTEXT, exported, tokens
 
 from gdcore.batches import make_batch
@@ -17,6 +20,7 @@ from gdcore.errors import UserError
 from gdcore.likelihood import logprobs
 from gdcore.sampling import Decoding, sample
 from gdcore.serving import runtime, session
+from gdcore.serving.manifest import write_manifest
 from gdcore.serving.session import Session
 from gdcore.tokenizer import BOS, EOS, SEP, Tokenizer
 
@@ -31,6 +35,27 @@ def test_it_writes_what_torch_writes(opened: Session):
     for decoding in (Decoding(), Decoding(temperature=0.6, top_k=9, top_p=0.9)):
         expected = [tokenizer.decode(ids) for ids in sample(generator, 30, seed=5, decoding=decoding)]
         assert opened.generate(30, seed=5, **decoding.model_dump()) == expected
+
+
+def test_it_keeps_the_candidates_that_torch_keeps(opened: Session, monkeypatch: pytest.MonkeyPatch):
+    generator, tokenizer = load_generator(exported() / "checkpoint"), Tokenizer.load(tokens())
+    discriminator = load_discriminator(exported() / "checkpoint")
+    for decoding in (
+        Decoding(candidates=4),
+        Decoding(candidates=7, choose="discriminator", min_p=0.02),
+        Decoding(temperature=1.5, candidates=3, choose="discriminator"),
+    ):
+        for asked in (None, ["bal gut", "fes"]):
+            ids = None if asked is None else [[*tokenizer.encode([text])[0]] for text in asked]
+            if ids is None:
+                expected = sample(generator, 25, seed=5, decoding=decoding, discriminator=discriminator)
+                assert opened.generate(25, seed=5, **decoding.model_dump()) == [tokenizer.decode(t) for t in expected]
+            else:
+                texts = opened.generate(9, prompts=asked, seed=5, **decoding.model_dump())
+                assert all(text.startswith(asked[i % 2]) for i, text in enumerate(texts))
+                monkeypatch.setattr(session, "BATCH_SIZE", 5)
+                assert opened.generate(9, prompts=asked, seed=5, **decoding.model_dump()) == texts
+                monkeypatch.undo()
 
 
 def test_texts_depend_on_seed_and_number_alone(opened: Session, monkeypatch: pytest.MonkeyPatch):
@@ -90,8 +115,15 @@ def test_a_model_with_prompts_answers_them():
     with torch.no_grad():
         nll = -float(logprobs(generator, batch).sum()) / 3
     assert answering.score(["fes fes"], prompts=["bal gut"]) == pytest.approx([nll], abs=1e-4)
+    decoding = Decoding(candidates=5)
+    expected = [
+        answering.tokenizer.decode(text) for text in sample(generator, 6, seed=2, decoding=decoding, prompts=ids)
+    ]
+    assert answering.generate(6, prompts=prompts, seed=2, candidates=5) == expected
     with pytest.raises(UserError, match="has no discriminator"):
         answering.judge(["bal"])
+    with pytest.raises(UserError, match="has no discriminator"):
+        answering.generate(candidates=2, choose="discriminator")
 
 
 @pytest.mark.parametrize(
@@ -109,6 +141,9 @@ def test_a_model_with_prompts_answers_them():
         ({"top_k": -1}, "top_k must be a whole number, at least 0, not -1"),
         ({"top_p": 0}, "top_p must be above 0 and at most 1"),
         ({"top_p": 1.1}, "top_p must be above 0 and at most 1"),
+        ({"min_p": 1.5}, "min_p must be 0 .* at most 1, not 1.5"),
+        ({"candidates": 0}, "candidates must be a whole number, at least 1"),
+        ({"candidates": 2, "choose": "luck"}, "choose must be one of likelihood, discriminator, not 'luck'"),
         ({"max_tokens": 0}, "max_tokens must be a whole number, at least 1"),
         ({"seed": 0.5}, "seed must be a whole number"),
         ({"prompts": []}, "prompts must be a list"),
@@ -151,7 +186,7 @@ def test_manifest_missing_damaged_or_of_another_version(copy: Path):
     path = copy / "manifest.json"
     manifest = json.loads(path.read_text())
     path.write_text(json.dumps(manifest | {"schema_version": 99}))
-    with pytest.raises(UserError, match="has schema version 99; this version of gdflow reads 1"):
+    with pytest.raises(UserError, match="has schema version 99; this version of gdflow reads 1 and 2"):
         Session(copy)
     for text in ("{", "[]", "null", '{"schema_version": 1}', '{"schema_version": 1, "files": 3}'):
         path.write_text(text)
@@ -160,6 +195,24 @@ def test_manifest_missing_damaged_or_of_another_version(copy: Path):
     path.unlink()
     with pytest.raises(UserError, match=r"is no bundle: it has no manifest\.json"):
         Session(copy)
+
+
+def test_a_bundle_from_before_min_p(copy: Path):
+    path = copy / "manifest.json"
+    manifest = json.loads(path.read_text())
+    graph = onnx.load(copy / "generate.onnx")
+    before = next(i for i, value in enumerate(graph.graph.input) if value.name == "min_p")
+    del graph.graph.input[before]
+    graph.graph.initializer.append(numpy_helper.from_array(np.float32(0), "min_p"))
+    onnx.save(graph, copy / "generate.onnx")
+    (copy / "manifest.json").unlink()
+    write_manifest(copy, {name: manifest[name] for name in manifest if name not in ("schema_version", "files")})
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 1}))
+    old = Session(copy)
+    assert old.generate(5, seed=1) == Session(exported() / "bundle").generate(5, seed=1)
+    assert old.generate(5, seed=1, candidates=3) == Session(exported() / "bundle").generate(5, seed=1, candidates=3)
+    with pytest.raises(UserError, match="before there was min-p"):
+        old.generate(min_p=0.1)
 
 
 def run(code: str) -> str:

@@ -64,6 +64,23 @@ def test_top_p_keeps_the_token_that_reaches_p():
     assert shares[6] == pytest.approx(4 / 7, abs=0.03)
 
 
+def test_min_p_keeps_what_is_that_share_of_the_likeliest_at_the_temperature_used():
+    mass = masses(0.1, 0.4, 0.2, 0.3)
+    assert set(draws(mass, Decoding(min_p=0.6))) == {6, 8}
+    assert draws(mass, Decoding(min_p=0.6))[6] == pytest.approx(4 / 7, abs=0.03)
+    # At half the temperature masses are squared: .3²/.4² is .56, below .6; at twice, √.2/√.4 is .71 and √.1/√.4 is .5.
+    assert set(draws(mass, Decoding(min_p=0.6, temperature=0.5))) == {6}
+    assert set(draws(mass, Decoding(min_p=0.6, temperature=2))) == {6, 7, 8}
+    assert set(draws(mass, Decoding(min_p=1))) == {6}
+    assert set(draws(masses(0.25, 0.25, 0.25, 0.25), Decoding(min_p=1))) == {5, 6, 7, 8}
+
+
+def test_of_top_p_and_min_p_the_stricter_decides():
+    mass = masses(0.1, 0.4, 0.2, 0.3)
+    assert set(draws(mass, Decoding(top_p=0.6, min_p=0.3))) == {6, 8}
+    assert set(draws(mass, Decoding(top_p=0.95, min_p=0.6))) == {6, 8}
+
+
 def test_forbidden_tokens_never_come():
     logits = torch.zeros(512, VOCAB)
     logits[:, list(FORBIDDEN)] = 9
