@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gdcore.evidence import Evidence
 from gdcore.intervals import Ratio
 from gdcore.ngram_counts import Bools, Floats, Ints
 
@@ -158,3 +159,17 @@ def _discounted(counts_G: Ints, context_G: Ints) -> tuple[Floats, Floats]:
     total_C = np.bincount(context_G, counts_G)
     backoff_C = np.divide(np.bincount(context_G, taken_G), total_C, out=np.ones(len(total_C)), where=total_C > 0)
     return (counts_G - taken_G) / np.maximum(1, total_C)[context_G], backoff_C
+
+
+def sides(evidence: Evidence) -> tuple[Vocabulary, Encoded, Encoded]:
+    """The references' words as the vocabulary; samples and references in it.
+
+    One vocabulary for both directions and for every generator: probabilities can be compared only where they are spread
+    over the same words. It cannot be the samples', or a generator with fewer words would be asked easier questions; nor
+    anything's that is not always at hand, as training text. So of the samples the foreign words are UNK, which the
+    references never hold: a generator gains nothing by them, and what it spends on them it lacks elsewhere.
+    """
+    vocabulary = evidence.once("ngrams: vocabulary", lambda: Vocabulary(evidence.references))
+    references = evidence.once("ngrams: references", lambda: vocabulary.encode(evidence.references))
+    samples = evidence.shared("ngrams: samples", lambda: vocabulary.encode(evidence.samples))
+    return vocabulary, samples, references

@@ -13,6 +13,7 @@ from gdcore.evidence import Evidence
 from gdcore.intervals import Measurement, SetFigure
 from gdcore.ngram_counts import Ints
 from gdcore.settings import Settings
+from gdcore.token_budget import enough, within
 
 
 class Config(Settings):
@@ -27,20 +28,17 @@ def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
     """`distinct_n` for each order; 0 where no text is n tokens long."""
     lengths_N = evidence.sample_lengths
     num_texts = len(lengths_N)
-    needed = config.budget / max(1.0, lengths_N.mean())
-    # Four standard deviations more texts than the budget holds on average: a draw of short ones is enough as well.
-    needed += 4 * lengths_N.std() / max(1.0, lengths_N.mean()) * needed**0.5
-    size = num_texts if lengths_N.sum() <= config.budget else min(num_texts, round(needed))
+    size = enough(lengths_N, config.budget)
 
     def measure_of(order: int) -> Callable[[Ints], float]:
         postings = evidence.sample_postings(order)
         totals_N = np.maximum(0, lengths_N - order + 1)
 
         def measure(rows: Ints) -> float:
-            within = rows[: max(1, int(np.searchsorted(lengths_N[rows].cumsum(), config.budget, side="right")))]
+            chosen = within(rows, lengths_N, config.budget)
             chosen_N = np.zeros(num_texts, np.bool_)
-            chosen_N[within] = True
-            return len(postings.of(chosen_N).starts) / max(1, int(totals_N[within].sum()))
+            chosen_N[chosen] = True
+            return len(postings.of(chosen_N).starts) / max(1, int(totals_N[chosen].sum()))
 
         return measure
 

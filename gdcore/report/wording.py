@@ -56,6 +56,51 @@ METRICS = {
         "vocabulary coverage", "words of the real text that are used at all", 3, "diversity", True
     ),
     "length": Metric("length", "words and punctuation marks (or characters) per text", 2, "surface", True),
+    "bits_per_byte": Metric(
+        "bits per byte", "the same surprise, in bits per byte of text: whatever the tokeniser", 3, "likelihood"
+    ),
+    "perplexity": Metric("perplexity", "held-out NLL as a number of equally likely tokens", 1, "likelihood"),
+    "nll_per_text": Metric("NLL per text", "surprise at a whole unseen real text, nats", 2, "likelihood"),
+    "nll_gap": Metric(
+        "train–test gap", "how much better training text is known than unseen text, nats per token", 3, "likelihood"
+    ),
+    "lm_score": Metric(
+        "LM score", "surprise of an n-gram model of real text at the samples, nats per token", 3, "quality", True
+    ),
+    "reverse_lm": Metric(
+        "reverse LM score",
+        "surprise at real text of an n-gram model that has read only samples; lower is better",
+        3,
+        "diversity",
+        True,
+    ),
+    "reverse_neural_lm": Metric(
+        "reverse LM score, neural", "the same of a small recurrent model; lower is better", 3, "diversity"
+    ),
+    "backward_bleu_2": Metric(
+        "backward BLEU-2", "real text's wording that the samples have too; higher is better", 3, "diversity"
+    ),
+    **{f"backward_bleu_{n}": Metric(f"backward BLEU-{n}", "", 3, "diversity") for n in range(3, 10)},
+    "entropy_1": Metric(
+        "entropy of words", "how evenly words (pairs …) are used, nats, on a fixed number of tokens", 3, "diversity"
+    ),
+    "entropy_2": Metric("entropy of word pairs", "", 3, "diversity"),
+    **{f"entropy_{n}": Metric(f"entropy of {n} words in a row", "", 3, "diversity") for n in range(3, 10)},
+    "length_distance": Metric("length distance", "words by which lengths differ from real text's", 3, "surface"),
+    "length_distance_floor": Metric("length distance, floor", "the same between real and real text", 3, "surface"),
+    **{
+        f"repetition_{n}": Metric(f"repetition-{n}", f"{n} words in a row that stood in the same text before", 4, "surface")
+        for n in range(1, 10)
+    },
+    "immediate_repeats": Metric("immediate repeats", "words that equal the word before", 4, "surface"),
+    "unk_rate": Metric("unknown words", "words that no reference has", 4, "surface"),
+    "unk_rate_floor": Metric("unknown words, floor", "words of a reference that no other has", 4, "surface"),
+    "invented_rate": Metric("invented words", "words that no training text and no reference has", 4, "surface"),
+    "literal_unk": Metric("written <unk>", "texts that hold a sign for «unknown»", 4, "surface"),
+    "punctuation": Metric("punctuation", "marks among words and marks", 4, "surface"),
+    "punctuation_gap": Metric("punctuation, gap", "the same less real text's", 4, "surface"),
+    "terminal_punctuation": Metric("ends with a mark", "texts whose last sign is punctuation", 3, "surface"),
+    "terminal_punctuation_gap": Metric("ends with a mark, gap", "the same less real text's", 3, "surface"),
 }
 
 
