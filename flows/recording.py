@@ -2,7 +2,9 @@
 
 import json
 import logging
+import resource
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,10 @@ from gdcore.corpora.config import CorpusConfig
 from gdcore.errors import UserError
 from gdcore.runs import Run
 from tasks.evaluation import judgement
+from tasks.promotion import Challenger, Promotion
 
+KILOBYTE = 1 if sys.platform == "darwin" else 1024
+"""What getrusage counts memory in."""
 OURS = ("gdcore", "tasks", "flows")
 log = logging.getLogger(__name__)
 
@@ -63,7 +68,18 @@ def recording(home: Path, preset: str, config: RunConfig) -> Iterator[Run]:
             shutil.rmtree(run.folder)
 
 
-def finish(run: Run) -> dict[str, Any]:
+def challenger(run: Run) -> Challenger:
+    """A run's bundle, as it enters the contest with the champion."""
+    preset = run.name.split("_", 1)[1].rpartition("_")[0]
+    return {
+        "run": run.name,
+        "about": f"{preset} · {corpus_name(run.config['corpus'])} · seed {run.config['seed']}",
+        "bundle": run.ref("export"),
+        "beside": {stage: run.ref(stage) for stage in ("corpus", "evaluation")},
+    }
+
+
+def finish(run: Run, promotion: Promotion) -> dict[str, Any]:
     """Link what a person looks for into the run folder, make the run the latest, and say what came of it."""
     run.link("bundle", run.path("export") / "bundle")
     result = {
@@ -75,6 +91,8 @@ def finish(run: Run) -> dict[str, Any]:
         **judgement(run.path("evaluation")),
         "counts": counts(run),
         "tokens": tokens(run),
+        "promotion": promotion,
+        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE,
     }
     run.finish(result)
     return result

@@ -26,6 +26,7 @@ def show_run(result: Result) -> None:
     counts = result["counts"]
     console.print(f"Texts: {counts['read']:,} read = {counts['used']:,} used + {counts['quarantined']:,} quarantined.")
     console.print(f"Tokens: {escape(result['tokens'])}.")
+    console.print(promoted(result["promotion"]))
     _lines(
         console,
         {
@@ -41,6 +42,17 @@ def show_run(result: Result) -> None:
 def _command() -> str:
     """How this program is started from here: by its name where the shell finds it, else by its path."""
     return "gdflow" if shutil.which("gdflow") else sys.argv[0]
+
+
+def promoted(promotion: Result) -> str:
+    """What became of the challenger, in a line."""
+    name, run = escape(promotion["name"]), escape(str(promotion["champion"]))
+    head = {
+        "promoted": f"[bold]{name.capitalize()}: this run's model, from now on.[/]",
+        "approved": f"[bold]{name.capitalize()}: this run's model, from now on.[/]",
+        "off": "",
+    }.get(promotion["outcome"], f"{name.capitalize()}: {run if promotion['champion'] else 'none'}, as before.")
+    return f"{head} {escape(promotion['reason'])}".strip()
 
 
 def show_rows(result: Result) -> None:

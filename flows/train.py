@@ -1,4 +1,4 @@
-"""The pipeline: text in; validated, pretrained, adversarially fine-tuned, judged and exported."""
+"""The pipeline: text in; validated, pretrained, adversarially fine-tuned, judged, exported, and promoted if better."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,13 +8,14 @@ from pydantic import Field
 
 from flows.parameters import Preset, overrides
 from flows.presets import resolve
-from flows.recording import finish, recording, run_name
+from flows.recording import challenger, finish, recording, run_name
 from gdcore.corpora.config import CorpusConfig
 from tasks.corpus import read_corpus
 from tasks.evaluation import evaluate
 from tasks.export import export
 from tasks.finetuning import finetune
 from tasks.pretraining import pretrain
+from tasks.promotion import promote
 from tasks.tokens import tokenize
 from tasks.validation import validate
 
@@ -47,4 +48,5 @@ def train(
         finetuning = finetune(run, config, tokens, validation, pretraining)
         evaluation = evaluate(run, config, texts, tokens, validation, pretraining, finetuning)
         export(run, config, tokens, evaluation, pretraining, finetuning)
-        return finish(run)
+        promotion = promote(run, config, challenger(run), texts)
+        return finish(run, promotion)

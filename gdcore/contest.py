@@ -43,9 +43,9 @@ def hold(
 ) -> Iterator[Progress]:
     """Write `judgement.json` and `samples/` into `out`.
 
-    `bundles` and `learnt` (the corpus folders that the models were trained on) are those of `challenger` and, where
-    there is one, `champion`; `today` is the corpus whose test split they are held to. Raises UserError where no text is
-    left to hold them to.
+    `bundles` and `learnt` (the corpus folders that the models were trained on, as far as they are still there) are
+    those of `challenger` and, where there is one, `champion`; `today` is the corpus whose test split both are held to.
+    Raises UserError where no text is left to hold them to.
     """
     sessions = {name: Session(bundle) for name, bundle in bundles.items()}
     train = pl.read_parquet(learnt["challenger"] / "train.parquet", columns=["text"])["text"]
@@ -85,7 +85,12 @@ def hold(
         "limits": limits,
         "protocol": judge.protocol.id,
         "seed": seed,
-        "held_out": {"texts": len(held.texts), "left_out": held.left_out},
+        "held_out": {
+            "texts": len(held.texts),
+            "left_out": held.left_out,
+            # Whose training text is gone, so that nobody can say what it had seen.
+            "unknown": sorted(bundles.keys() - learnt.keys()),
+        },
         "num_samples": len(samples["challenger"]),
         "metrics": {name: result["metrics"] for name, result in judged.items()},
         "samples": {name: drawn[:NUM_SHOWN] for name, drawn in samples.items()},
