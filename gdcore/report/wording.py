@@ -89,7 +89,9 @@ METRICS = {
     "length_distance": Metric("length distance", "words by which lengths differ from real text's", 3, "surface"),
     "length_distance_floor": Metric("length distance, floor", "the same between real and real text", 3, "surface"),
     **{
-        f"repetition_{n}": Metric(f"repetition-{n}", f"{n} words in a row that stood in the same text before", 4, "surface")
+        f"repetition_{n}": Metric(
+            f"repetition-{n}", f"{n} words in a row that stood in the same text before", 4, "surface"
+        )
         for n in range(1, 10)
     },
     "immediate_repeats": Metric("immediate repeats", "words that equal the word before", 4, "surface"),
