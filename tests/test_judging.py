@@ -35,7 +35,7 @@ def test_every_figure_has_an_interval_and_the_counts_say_what_was_judged() -> No
         f"distinct_{n}" for n in (1, 2, 3, 4)
     }
     expected |= {"unique", "copy_rate", "copy_rate_floor", "vocabulary_coverage", "length"}
-    assert set(result["metrics"]) == expected
+    assert result["metrics"].keys() >= expected  # and whatever else the protocol holds
     for figure in result["metrics"].values():
         assert set(figure) == {"value", "low", "high"}
         assert figure["low"] <= figure["value"] <= figure["high"]
@@ -47,8 +47,10 @@ def test_every_figure_has_an_interval_and_the_counts_say_what_was_judged() -> No
 def test_too_few_texts_are_judged_and_said_to_be_too_few() -> None:
     warnings = evaluate_texts([*SAMPLES, " "], TEXTS)["warnings"]
     assert "5 samples of the 10,000 that the protocol gdflow asks for" in warnings
-    assert "self_bleu, unique, vocabulary_coverage: defined on 2,000 samples, taken on 5" in warnings
-    assert "distinct: defined on 20,000 tokens, taken on 32" in warnings
+    (of_samples,) = (each for each in warnings if each.endswith(": defined on 2,000 samples, taken on 5"))
+    assert {"self_bleu", "unique", "vocabulary_coverage"} <= set(of_samples.split(":")[0].split(", "))
+    (of_tokens,) = (each for each in warnings if each.endswith(": defined on 20,000 tokens, taken on 32"))
+    assert "distinct" in of_tokens.split(":")[0].split(", ")
     assert "1 samples are empty; they score 0" in warnings
 
 
