@@ -11,10 +11,11 @@ from prefect.cache_policies import NO_CACHE
 
 from gdcore.artifacts import Ref
 from gdcore.config import RunConfig
+from gdcore.environment import environment
 from gdcore.progress import Progress
 from gdcore.protocol import load as load_protocol
-from gdcore.report import wording
-from gdcore.report.page import quality_diversity, write_report
+from gdcore.report import frontier, reliability, wording
+from gdcore.report.page import write_report
 from gdcore.report.svg import standalone
 from gdcore.runs import Run, Stage
 from tasks import show
@@ -74,6 +75,7 @@ def write_run_report(run: Run, refs: Mapping[str, Ref]) -> None:
         "run": run.name,
         "config": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
         "refs": {stage: ref.content for stage, ref in refs.items()},
+        "environment": environment(),
     }
     stages = {name: folders[name] for name in ("evaluation", "corpus", "validation", "pretraining", "finetuning")}
     write_report(out=run.folder / "report.html", about=about, **stages)
@@ -123,9 +125,10 @@ def show_evaluation(run: Run, evaluation: Ref) -> None:
     texts = {name: [wording.quoted(each) for each in judged["samples"][name][:NUM_TOLD]] for name in MODELS}
     samples = "\n\n".join(f"### {wording.MODEL[name]}\n\n{show.quoted(texts[name])}" for name in MODELS)
     show.markdown("samples", samples, "Samples, unchosen")
-    if curves := quality_diversity(judged["rows"]):
-        picture = show.picture(standalone(curves), "quality against diversity")
-        show.markdown("curves", picture, "Quality against diversity")
+    planes = [show.picture(standalone(drawn), plane.title) for plane, drawn in frontier.charts(judged["rows"])]
+    show.pictures("frontier", planes, "Quality against diversity, decoding by decoding")
+    diagrams = [show.picture(standalone(drawn), "calibration") for drawn in reliability.charts(judged)]
+    show.pictures("calibration", diagrams, "Whether the discriminator's probabilities mean what they say")
 
 
 def _main_table(judged: dict[str, Any]) -> str:

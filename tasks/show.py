@@ -42,6 +42,12 @@ def picture(svg: str, alt: str) -> str:
     return f"![{alt}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
 
 
+def pictures(key: str, drawn: Sequence[str], description: str) -> None:
+    """Publish pictures as one artifact; none, no artifact."""
+    if drawn:
+        markdown(key, "\n\n".join(drawn), description)
+
+
 def quoted(texts: Iterable[str]) -> str:
     """Texts as a list."""
     return "\n".join(f"- {plain(text)}" for text in texts)

@@ -7,17 +7,24 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from pydantic import TypeAdapter
 from rich.console import Console
 
+from gdcore.calibration import calibrate
+from gdcore.environment import environment
+from gdcore.evaluated import Evaluation
+from gdcore.intervals import Sampling
 from gdcore.report import table, wording
+from gdcore.report.markup import marked
 from gdcore.report.page import write_report
 from gdcore.report.svg import Point, Series, chart, standalone, ticks
 from gdcore.selection import CRITERIA
 
 EVIL = '<script>alert("x")</script>&'
 MODELS = ("real", "pretrained", "finetuned")
-VOID = {"meta", "link", "br", "hr", "img", "input", "rect"}
+VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
 def figure(value: float, half: float = 0.01) -> dict[str, float]:
@@ -34,12 +41,15 @@ def row(model: str, temperature: float | None, bleu: float) -> dict[str, Any]:
     counts = {"samples": 1000, "references": 900, "words": EVIL, "from_valid": 600, "from_train": 400}
     if temperature is not None:
         metrics["nll"] = figure(4.2)
-    return {"model": model, "decoding": decoding, "counts": counts, "warnings": [EVIL], "metrics": metrics}
+    exhibits = [{"title": EVIL, "about": EVIL, "columns": [EVIL, "n"], "rows": [[EVIL, 0.25], [EVIL, 3]]}]
+    told = {"counts": counts, "warnings": [EVIL], "metrics": metrics, "exhibits": exhibits}
+    return {"model": model, "decoding": decoding, "protocol": "gdflow@0", **told}
 
 
 def sample(text: str) -> dict[str, Any]:
     near = {"text": f"{EVIL} nearest", "distance": 0.5, "differs": [[0, len(EVIL)]]}
-    return {"text": text, "prompt": None, "logit": -1.0, "probability": 0.25, "nearest": near if text else None}
+    told = {"text": text, "prompt": None, "logit": -1.0, "probability": 0.25, "nearest": near if text else None}
+    return told | ({"spans": [[0, 8, 0.9]]} if text == EVIL else {})
 
 
 @pytest.fixture
@@ -56,6 +66,11 @@ def evaluation() -> dict[str, Any]:
         "splits": {"train": 10, "valid": 5, "test": 5},
         "rows": rows,
         "selection": {"selected": "pretrained", "reason": EVIL, "comparisons": comparisons},
+        "seed": 0,
+        "calibration": {
+            model: calibrate(np.array([2.0, 1.0, -0.5]), np.array([0.5, -1.0, -2.0]), Sampling())
+            for model in ("pretrained", "finetuned")
+        },
         "samples": {model: [sample(EVIL), sample(""), sample("plain")] for model in MODELS},
     }
 
@@ -68,10 +83,12 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: set[str] = set()
         self.links: list[str] = []
+        self.ids: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.links += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+        self.ids |= {value or "" for name, value in attrs if name == "id"}
         assert not any(name.startswith("on") for name, _ in attrs)
         if tag not in VOID:
             self.open.append(tag)
@@ -100,7 +117,9 @@ def page(evaluation: dict[str, Any], tmp_path: Path) -> str:
     (folders["pretraining"] / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
     log = [{"step": 1, "discriminator_accuracy": 0.6, "guard_unique": 1.0, "guard_valid_nll": 3.0, "alarm": EVIL}]
     (folders["finetuning"] / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
-    about = {"run": EVIL, "config": EVIL, "refs": {EVIL: EVIL}}
+    about = {"run": EVIL, "config": EVIL, "refs": {EVIL: EVIL}, "environment": environment() | {EVIL: EVIL}}
+    (tmp_path / "data_docs").mkdir()
+    (tmp_path / "data_docs" / "index.html").touch()
     write_report(out=tmp_path / "report.html", about=about, **folders)
     return (tmp_path / "report.html").read_text()
 
@@ -109,16 +128,19 @@ def test_the_page_is_whole_and_needs_nothing_else(page: str) -> None:
     parser = Page()
     parser.feed(page)
     assert parser.open == []
-    assert parser.links == []
-    assert not parser.tags & {"script", "link", "img", "iframe", "object"}
+    assert all(link.startswith("#") or link == "data_docs/index.html" for link in parser.links)
+    assert {link[1:] for link in parser.links if link[0] == "#"} <= parser.ids
+    assert not parser.tags & {"link", "img", "iframe", "object"}
     assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", page)
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
 
 
 def test_every_word_from_outside_is_escaped(page: str) -> None:
-    assert "<script" not in page
-    assert page.count("&lt;script&gt;") >= 10
+    assert page.count("<script>") == page.count("</script>") == 1
+    script = page.index("<script>")
+    assert "alert" not in page[script:], "nothing from outside stands in the script"
+    assert page[:script].count("&lt;script&gt;") >= 20
 
 
 def test_the_verdict_comes_first(page: str) -> None:
@@ -127,7 +149,11 @@ def test_the_verdict_comes_first(page: str) -> None:
 
 def test_the_page_holds_what_was_asked_of_it(page: str) -> None:
     for words in (
-        "Across decodings",
+        "Quality against diversity",
+        "Calibration, as it says",
+        "50 % away from",
+        "Evidence",
+        "Python",
         "Collapse guard",
         "Pretraining",
         "The collapse guard stopped",
@@ -139,9 +165,20 @@ def test_the_page_holds_what_was_asked_of_it(page: str) -> None:
     assert "≥ 0.9900" in page
 
 
+def test_marked_stretches_keep_the_text_as_it_is() -> None:
+    assert marked("a<b c", [(0, 3, ""), (4, 5, " x")]) == "<mark>a&lt;b</mark> <mark x>c</mark>"
+    assert marked("abc", [(1, 9, ""), (0, 2, ""), (5, 7, "")]) == "<mark>ab</mark><mark>c</mark>"
+    assert marked("&", []) == "&amp;"
+
+
+def test_the_fixture_is_what_the_schema_says(evaluation: dict[str, Any]) -> None:
+    TypeAdapter(Evaluation).validate_python(evaluation)
+
+
 def test_a_report_needs_no_more_than_the_evaluation(evaluation: dict[str, Any], tmp_path: Path) -> None:
     for each in evaluation["rows"]:
         each["metrics"].pop("self_bleu_4")
+    del evaluation["calibration"]
     (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
     write_report(tmp_path, tmp_path / "report.html")
     assert "Selected" in (tmp_path / "report.html").read_text()

@@ -1,6 +1,7 @@
 """Line charts as SVG, drawn without any library: axes with round numbers, ranges, labels, a legend.
 
-Colours are classes (`mle`, `adv`, `real`) that the page's style sheet fills in; `standalone` carries the sheet along.
+Colours are classes (`mle`, `adv`, `real`) that the page's style sheet fills in, and each has its own shape of mark for
+those who do not tell colours apart; `standalone` carries the sheet along.
 """
 
 import math
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from gdcore.report.style import CHART, COLOURS
 
 LEFT, RIGHT, TOP, BOTTOM = 58, 18, 40, 46
+SIGNS = {"adv": "■", "real": "◆"}
 
 
 class Point(NamedTuple):
@@ -30,6 +32,12 @@ class Series(NamedTuple):
     colour: str
     points: Sequence[Point]
     marks: bool = True
+    dash: int = 0
+    """Which of the dashed lines it is; 0 is solid."""
+    about: str = ""
+    """What its points have in common: stands in their tips."""
+    labels: bool = True
+    """Whether the points' labels stand beside them, or in their tips alone."""
 
 
 class Scale(NamedTuple):
@@ -45,9 +53,20 @@ class Scale(NamedTuple):
 
 
 def chart(
-    series: Sequence[Series], *, title: str, x_label: str, y_label: str, width: int = 640, height: int = 400
+    series: Sequence[Series],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    about: str = "",
+    dashes: Sequence[str] = (),
+    width: int = 640,
+    height: int = 400,
 ) -> str:
-    """An `<svg>` element. Lines are drawn through their points in the order given."""
+    """An `<svg>` element. Lines are drawn through their points in the order given.
+
+    `about` is what a reader who does not see it is told; `dashes` names the kinds of line, the solid one first.
+    """
     series = [each for each in series if each.points]
     assert series, "a chart needs at least one point"
     x_ticks = ticks([value for each in series for p in each.points for value in (p.x, *(p.x_range or ()))], 7)
@@ -56,7 +75,7 @@ def chart(
     y_scale = Scale(y_ticks[0], y_ticks[-1], height - BOTTOM, TOP)
     parts = [
         f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{escape(title)}">',
+        f'aria-label="{escape(". ".join(filter(None, [title, about])))}">',
         _text(LEFT, 16, title, "title"),
         *(_line(LEFT, y_scale(y), width - RIGHT, y_scale(y), "grid") for y in y_ticks),
         *(_text(LEFT - 8, y_scale(y) + 4, _number(y, y_ticks), "tick", "end") for y in y_ticks),
@@ -67,8 +86,21 @@ def chart(
     for each in series:
         others = [other for other in series if other is not each and len(other.points) > 1]
         parts += _draw(each, others, x_scale, y_scale)
-    parts += [*_legend(series, width), "</svg>"]
+    parts += [*_legend(series, width), *_dashes(dashes), "</svg>"]
     return "\n".join(parts)
+
+
+def mark(colour: str, x: float, y: float, size: float, tip: str = "") -> str:
+    """A point: a square for the adversarial model, a lozenge for real text, else a disc."""
+    kind = f'class="mark {colour}"'
+    if colour == "adv":
+        return f'<rect {kind} x="{x - size:.1f}" y="{y - size:.1f}" width="{2 * size}" height="{2 * size}">{tip}</rect>'
+    if colour == "real":
+        reach = size * 1.4
+        corners = ((x, y - reach), (x + reach, y), (x, y + reach), (x - reach, y))
+        points = " ".join(f"{at:.1f},{height:.1f}" for at, height in corners)
+        return f'<polygon {kind} points="{points}">{tip}</polygon>'
+    return f'<circle {kind} cx="{x:.1f}" cy="{y:.1f}" r="{size}">{tip}</circle>'
 
 
 def standalone(svg: str) -> str:
@@ -101,12 +133,15 @@ def _draw(series: Series, others: Sequence[Series], x_scale: Scale, y_scale: Sca
             parts.append(_line(x, y_scale(p.y_range[0]), x, y_scale(p.y_range[1]), f"range {series.colour}"))
     if len(series.points) > 1:
         path = " ".join(f"{x_scale(p.x):.1f},{y_scale(p.y):.1f}" for p in series.points)
-        parts.append(f'<polyline class="line {series.colour}" points="{path}"/>')
+        parts.append(f'<polyline class="line {series.colour} dash{series.dash}" points="{path}"/>')
     if series.marks:
         for p in series.points:
             x, y = x_scale(p.x), y_scale(p.y)
-            tip = f"<title>{escape(f'{series.name} {p.label}'.strip())}: {p.x:.4g}, {p.y:.4g}</title>"
-            parts.append(f'<circle class="mark {series.colour}" cx="{x:.1f}" cy="{y:.1f}" r="5">{tip}</circle>')
+            name = ", ".join(filter(None, [series.name, series.about, p.label]))
+            tip = f"<title>{escape(name)}: {p.x:.4g}, {p.y:.4g}</title>"
+            parts.append(mark(series.colour, x, y, 5 if series.colour == "mle" else 4.5, tip))
+            if not series.labels:
+                continue
             above = all(p.y >= _height(other.points, p.x) for other in others)
             parts.append(
                 _text(
@@ -129,8 +164,19 @@ def _legend(series: Sequence[Series], width: int) -> list[str]:
     parts: list[str] = []
     x = width - RIGHT
     for each in reversed([each for each in series if each.name]):
-        parts.append(_text(x, 33, f"● {each.name}", each.colour, "end"))
+        parts.append(_text(x, 33, f"{SIGNS.get(each.colour, '●')} {each.name}", each.colour, "end"))
         x -= 7 * len(each.name) + 30
+    return parts
+
+
+def _dashes(names: Sequence[str]) -> list[str]:
+    """What a solid and each dashed line stands for, along the plot's upper edge."""
+    parts: list[str] = []
+    x = LEFT + 8.0
+    for dash, name in enumerate(names):
+        parts.append(f'<line class="line plain dash{dash}" x1="{x}" y1="{TOP + 12}" x2="{x + 26}" y2="{TOP + 12}"/>')
+        parts.append(_text(x + 31, TOP + 16, name, "axis"))
+        x += 7 * len(name) + 54
     return parts
 
 

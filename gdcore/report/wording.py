@@ -1,5 +1,6 @@
 """What the figures are called and how they are written, for the page and for the terminal alike."""
 
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from gdcore.intervals import Figure
@@ -21,6 +22,21 @@ FAMILIES: dict[Family, str] = {
 }
 """In the order of the page, each with what it asks."""
 
+Better = Literal["higher", "lower", "real"]
+"""Which way is better; `real`: nearer to what real text has, from either side."""
+DIRECTION: dict[Family, Better | None] = {
+    "likelihood": "lower",
+    "quality": "real",
+    "diversity": "real",
+    "distance": "real",
+    "memorisation": "lower",
+    "surface": "real",
+    "other": None,
+}
+"""Of a family's metrics, where a metric does not say otherwise."""
+NO_VERDICT = ("perplexity", "nll_per_text", "nll_gap")
+"""What says nothing of its own about which model is better: another way of writing the NLL, and a diagnosis."""
+
 
 class Metric(NamedTuple):
     """A metric's name for people, and what it says in one line."""
@@ -31,6 +47,8 @@ class Metric(NamedTuple):
     family: Family = "other"
     headline: bool = False
     """Whether it is shown where there is room for a few only."""
+    better: Better | None = None
+    """Which way is better, where it is not as for the rest of the family."""
 
 
 METRICS = {
@@ -52,6 +70,12 @@ METRICS = {
     "copy_rate_floor": Metric(
         "copy rate, floor", "the same for real held-out text: only more than this is memorised", 4, "memorisation"
     ),
+    "nearest": Metric("nearest training text", "share of a text to be changed to make it one that was learnt from"),
+    "nearest_floor": Metric("nearest training text, floor", "the same for real held-out text: less is memorised"),
+    "longest_copy": Metric("longest copy", "units in a row that stand so in one training text", 2),
+    "longest_copy_floor": Metric("longest copy, floor", "the same for real held-out text: more is memorised", 2),
+    "longest_copy_share": Metric("longest copy, share", "the same as a share of the text"),
+    "longest_copy_share_floor": Metric("longest copy, share, floor", "the same for real held-out text"),
     "vocabulary_coverage": Metric(
         "vocabulary coverage", "words of the real text that are used at all", 3, "diversity", True
     ),
@@ -73,9 +97,10 @@ METRICS = {
         3,
         "diversity",
         True,
+        "lower",
     ),
     "reverse_neural_lm": Metric(
-        "reverse LM score, neural", "the same of a small recurrent model; lower is better", 3, "diversity"
+        "reverse LM score, neural", "the same of a small recurrent model; lower is better", 3, "diversity", False, "lower"
     ),
     "backward_bleu_2": Metric(
         "backward BLEU-2", "real text's wording that the samples have too; higher is better", 3, "diversity"
@@ -110,6 +135,13 @@ def metric(name: str) -> Metric:
     return METRICS.get(name, Metric(name.replace("_", " "), ""))
 
 
+def better(name: str) -> Better | None:
+    """Which way a metric is better; None for one that has no verdict: a floor, a diagnosis, one that is unknown."""
+    if name in NO_VERDICT or name.endswith("_floor"):
+        return None
+    return metric(name).better or DIRECTION[metric(name).family]
+
+
 def value(figure: Figure, digits: int) -> str:
     return f"{figure['value']:.{digits}f}"
 
@@ -139,7 +171,28 @@ def decoding(settings: dict[str, Any] | None) -> str:
     parts = ["greedy" if settings["temperature"] == 0 else f"T={settings['temperature']:g}"]
     parts += [f"top-k {settings['top_k']}"] if settings.get("top_k") else []
     parts += [f"top-p {settings['top_p']:g}"] if settings.get("top_p", 1) < 1 else []
+    parts += [f"min-p {settings['min_p']:g}"] if settings.get("min_p") else []
+    if settings.get("candidates", 1) > 1:
+        parts.append(f"{'likeliest' if settings['choose'] == 'likelihood' else 'guided'} of {settings['candidates']}")
     return ", ".join(parts)
+
+
+def family(settings: dict[str, Any] | None) -> str:
+    """What a decoding belongs to: which knob, besides the temperature, it turns."""
+    if settings is None:
+        return ""
+    if settings.get("candidates", 1) > 1:
+        return "likelihood rejection" if settings["choose"] == "likelihood" else "guided by the discriminator"
+    parts = ["top-k"] if settings.get("top_k") else []
+    parts += ["top-p"] if settings.get("top_p", 1) < 1 else []
+    parts += ["min-p"] if settings.get("min_p") else []
+    return " and ".join(parts) or "temperature"
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Metrics without repetition, in the order of `METRICS`; those unknown to it at the end."""
+    found = dict.fromkeys(names)
+    return [name for name in METRICS if name in found] + [name for name in found if name not in METRICS]
 
 
 def quoted(sample: dict[str, Any]) -> str:

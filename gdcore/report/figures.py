@@ -1,0 +1,146 @@
+"""The figures in words and numbers: the verdict's comparisons, every metric by family beside real text, exhibits."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from gdcore.report import strips, wording
+from gdcore.report.markup import details, figure_cell, model_name, note, section, table
+from gdcore.selection import CRITERIA
+
+Row = dict[str, Any]
+
+
+def verdict(result: Row) -> str:
+    """Which model was selected and why, then each criterion with the interval of its difference."""
+    selection = result["selection"]
+    chosen = "the adversarial model" if selection["selected"] == "finetuned" else "the pretrained (MLE) model"
+    header = ["", model_name("pretrained"), model_name("finetuned"), "difference", "95 % interval round zero", ""]
+    return (
+        f'<section class="verdict {selection["selected"]}" id="verdict"><h2>Selected: {chosen}</h2>'
+        f"<p>{escape(selection['reason'])}</p></section>\n"
+        + table(header, map(_comparison, selection["comparisons"]), kind="criteria", label="What decided")
+        + note(
+            f"Decided on the validation split ({result['splits']['valid']:,} texts), so that the test split below "
+            "stays unused for any choice. NLL is compared text by text."
+        )
+    )
+
+
+def _comparison(each: Row) -> list[str]:
+    criterion, change = CRITERIA[each["metric"]], each["difference"]
+    beyond = change["low"] > 0 or change["high"] < 0
+    clear = "worse" if each["worse"] else "better" if beyond else "no difference"
+    colour = {"worse": "bad", "better": "good"}.get(clear, "soft")
+    digits = criterion.digits
+    value, low, high = (wording.signed(change[part], digits) for part in ("value", "low", "high"))
+    return [
+        escape(criterion.label),
+        f"{each['pretrained']['value']:.{digits}f}",
+        f"{each['finetuned']['value']:.{digits}f}",
+        f'{value} <span class="pm">{low} to {high}</span>',
+        strips.interval(change, colour),
+        f'<span class="{colour}">{clear}</span>',
+    ]
+
+
+def figures(result: Row) -> str:
+    """Models and real text at the decoding that selection looked at; then every decoding."""
+    rows = wording.main_rows(result)
+    names = wording.ordered(name for row in reversed(list(rows.values())) for name in row["metrics"])
+    parts: list[str] = []
+    for family, about in wording.FAMILIES.items():
+        inside = [name for name in names if wording.metric(name).family == family]
+        shown = [name for name in inside if wording.metric(name).headline] or inside[:3]
+        rest = [name for name in inside if name not in shown]
+        if not inside:
+            continue
+        title, _, question = about.partition(": ")
+        parts.append(f'<h3>{title} <span class="soft">{question}</span></h3>{_family(rows, shown, title)}')
+        if rest:
+            labels = ", ".join(wording.metric(name).label for name in rest[:4]) + (" …" if len(rest) > 4 else "")
+            parts.append(details(f"{len(rest)} more: {escape(labels)}", _family(rows, rest, f"{title}, the rest")))
+    return section(
+        "figures", "How they compare with real text", _counts(rows), *parts, _warnings(rows), _every_decoding(result)
+    )
+
+
+def _family(rows: Mapping[str, Row], names: Sequence[str], label: str) -> str:
+    header = ["", *map(model_name, rows), ""]
+    lines: list[list[str]] = []
+    for name in names:
+        metric = wording.metric(name)
+        found = {model: row["metrics"].get(name) for model, row in rows.items()}
+        head = f'{escape(metric.label)}<span class="about">{escape(metric.about)}</span>'
+        known = {wording.COLOUR[model]: figure for model, figure in found.items() if figure}
+        cells = [figure_cell(figure, metric.digits) for figure in found.values()]
+        lines.append([head, *cells, strips.strip(known)])
+    return table(header, lines, kind="figures", label=label)
+
+
+def _counts(rows: dict[str, Row]) -> str:
+    """How many texts of what, and why the highest number is not the aim."""
+    decoding = next((wording.decoding(row["decoding"]) for row in rows.values() if row["decoding"]), "")
+    told = next(reversed(rows.values()))["counts"]
+    real: Row = rows["real"]["counts"] if "real" in rows else {}
+    origin = ""
+    if "from_valid" in real:
+        origin = f" Real text is {real['from_valid']:,} texts of the validation split"
+        origin += f" and {real['from_train']:,} of the training split." if real["from_train"] else "."
+    return note(
+        f"{told['samples']:,} samples at {decoding} against {told['references']:,} texts of the test split, cut into "
+        f"{told.get('words', '')}.{origin} The aim is the real-text column, not the highest number: a model that "
+        "scores above real text repeats safe wording. The strip beside each line puts all on one scale; whiskers and "
+        "± are 95 % intervals."
+    )
+
+
+def _warnings(rows: Mapping[str, Row]) -> str:
+    warnings = dict.fromkeys(warning for row in rows.values() for warning in row.get("warnings", []))
+    noted = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    return f'<ul class="warnings note">{noted}</ul>' if noted else ""
+
+
+def _every_decoding(result: Row) -> str:
+    rows = result["rows"]
+    names = wording.ordered(name for row in rows for name in row["metrics"])
+    header = ["", *(f"{model_name(row['model'])} {escape(wording.decoding(row['decoding']))}" for row in rows)]
+    lines = [
+        [
+            escape(wording.metric(name).label),
+            *(figure_cell(row["metrics"].get(name), wording.metric(name).digits) for row in rows),
+        ]
+        for name in names
+    ]
+    whole = table(header, lines, kind="every", label="Every decoding")
+    return details(f"Every figure at every decoding ({len(rows)} sets of texts)", whole, kind="screen")
+
+
+def exhibits(result: Row) -> str:
+    """The texts behind the figures, model by model."""
+    shown: dict[str, list[tuple[str, Row]]] = {}
+    for model, row in wording.main_rows(result).items():
+        for each in row.get("exhibits", []):
+            shown.setdefault(each["title"], []).append((model, each))
+    if not shown:
+        return ""
+    parts = [
+        details(
+            f"{escape(title)} <span class='soft'>{', '.join(wording.MODEL[model] for model, _ in found)}</span>",
+            note(found[0][1]["about"]) + "".join(_exhibit(model, each) for model, each in found),
+        )
+        for title, found in shown.items()
+    ]
+    return section("evidence", "Evidence: the texts behind the figures", *parts)
+
+
+def _exhibit(model: str, exhibit: Row) -> str:
+    lines: Iterable[list[str]] = ([escape(_said(cell)) for cell in row] for row in exhibit["rows"])
+    title = f"{exhibit['title']}, {wording.MODEL[model]}"
+    return f"<h3>{model_name(model)}</h3>" + table(
+        [escape(column) for column in exhibit["columns"]], lines, kind="words", label=title
+    )
+
+
+def _said(cell: Any) -> str:
+    return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
