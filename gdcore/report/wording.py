@@ -100,7 +100,12 @@ METRICS = {
         "lower",
     ),
     "reverse_neural_lm": Metric(
-        "reverse LM score, neural", "the same of a small recurrent model; lower is better", 3, "diversity", False, "lower"
+        "reverse LM score, neural",
+        "the same of a small recurrent model; lower is better",
+        3,
+        "diversity",
+        False,
+        "lower",
     ),
     "backward_bleu_2": Metric(
         "backward BLEU-2", "real text's wording that the samples have too; higher is better", 3, "diversity"
