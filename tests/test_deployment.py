@@ -143,7 +143,7 @@ class TestUp:
             assert run["name"].startswith("tiny · ")
             assert run["name"].endswith("· seed 0")
             tasks = {each["name"]: each["state_name"] for each in self._tasks(client, run["id"])}
-            stages = ("corpus", "tokens", "validation", "pretraining", "finetuning", "evaluation", "export")
+            stages = ("corpus", "tokens", "validation", "pretraining", "finetuning", "evaluation", "export", "promotion")
             assert tasks == dict.fromkeys(stages, "Completed")
             artifacts = client.post("/artifacts/filter", json={}).json()
             keys = {each["key"] for each in artifacts}
@@ -175,7 +175,7 @@ class TestUp:
         found: list[dict[str, Any]] = []
         for _ in range(40):
             found = client.post("/task_runs/filter", json={"flow_runs": {"id": {"any_": [run]}}}).json()
-            if len(found) == 7 and all(each["state_type"] == "COMPLETED" for each in found):
+            if len(found) == 8 and all(each["state_type"] == "COMPLETED" for each in found):
                 break
             time.sleep(0.5)
         return found

@@ -70,6 +70,7 @@ def test_a_run_killed_and_stopped_ends_in_the_same_bytes(tmp_path: Path) -> None
     assert states == dict.fromkeys(["corpus", "tokens", "validation", "pretraining", "finetuning"], "reused") | {
         "evaluation": "built",
         "export": "built",
+        "promotion": "built",
     }
     assert contents(broken) == contents(whole)
     store = Store(broken / "artifacts")

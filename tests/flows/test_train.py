@@ -22,6 +22,7 @@ from tasks import stage
 from tasks.validation import Rejected
 
 STAGES = ["corpus", "tokens", "validation", "pretraining", "finetuning", "evaluation", "export"]
+FIRST = [*STAGES, "promotion"]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def first(small_home: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
 def test_a_run_gives_everything_it_should(home: Path, first: dict[str, Any]) -> None:
     assert first["selected"] in ("pretrained", "finetuned")
     assert first["counts"] == {"read": 400, "used": 400, "quarantined": 0}
-    assert {name: line["state"] for name, line in first["stages"].items()} == dict.fromkeys(STAGES, "built")
+    assert {name: line["state"] for name, line in first["stages"].items()} == dict.fromkeys(FIRST, "built")
     assert {"value", "low", "high"} == first["metrics"]["bleu_2"].keys()
     assert first["protocol"].startswith("gdflow@")
     assert json.loads(json.dumps(first)) == first, "the command line prints it"
@@ -49,11 +50,11 @@ def test_a_run_gives_everything_it_should(home: Path, first: dict[str, Any]) -> 
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["pretrain"]["steps"] == 6
     log = (folder / "run.log").read_text()
-    assert all(f"{name:12} built" in log for name in STAGES)
+    assert all(f"{name:12} built" in log for name in FIRST)
     steps = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in steps if line["stage"] == "pretraining"] == [1, 2, 3, 4, 5, 6]
     store = Store(home / "artifacts")
-    assert {each.kind for each in store.all()} == set(STAGES)
+    assert {each.kind for each in store.all()} == set(FIRST)
     assert store.complaints() == {}
     assert not list(store.root.glob(".drafts/*")) + list(store.root.glob(".work/*"))
 
