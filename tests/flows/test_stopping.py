@@ -45,7 +45,8 @@ def interrupted(process: subprocess.Popen[str], number: signal.Signals, home: Pa
 
 
 def contents(home: Path) -> dict[str, str]:
-    return {name: line.ref.content for name, line in runs.find(home).refs.items()}
+    """Of every stage but the one that measures time."""
+    return {name: line.ref.content for name, line in runs.find(home).refs.items() if name != "promotion"}
 
 
 def test_a_run_killed_and_stopped_ends_in_the_same_bytes(tmp_path: Path) -> None:
@@ -81,7 +82,8 @@ def test_a_run_killed_and_stopped_ends_in_the_same_bytes(tmp_path: Path) -> None
 def test_two_runs_at_once_build_each_stage_once(tmp_path: Path) -> None:
     texts = write_texts(tmp_path / "texts.txt")
     results = [finished(each) for each in [start(tmp_path, texts), start(tmp_path, texts)]]
-    for name in results[0]["stages"]:
+    # Which of them challenges whom depends on who is first.
+    for name in results[0]["stages"].keys() - {"promotion"}:
         assert sorted(result["stages"][name]["state"] for result in results) == ["built", "reused"], name
     assert results[0]["bundle"] == results[1]["bundle"]
     assert results[0]["run"] != results[1]["run"]
