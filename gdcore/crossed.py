@@ -41,4 +41,5 @@ def crossed(
     below = np.hypot(of_samples["value"] - of_samples["low"], of_real["value"] - of_real["low"])
     above = np.hypot(of_samples["high"] - of_samples["value"], of_real["high"] - of_real["value"])
     least, most = limits
-    return Stated(of_real["value"], max(least, of_real["value"] - below), min(most, of_real["value"] + above))
+    value_of_all = of_real["value"]
+    return Stated(value_of_all, max(least, float(value_of_all - below)), min(most, float(value_of_all + above)))

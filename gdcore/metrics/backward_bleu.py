@@ -24,7 +24,7 @@ class Config(Settings):
     """As in BLEU."""
     size: int | None = Field(default=None, ge=1)
     """Samples that each reference is held against, drawn without repetition. None: all."""
-    draws: int = Field(default=10, ge=2)
+    draws: int = Field(default=20, ge=2)
     """Sets of samples; the figure is their average, and their spread is in the interval."""
 
 

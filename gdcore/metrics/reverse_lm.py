@@ -23,7 +23,7 @@ class Config(Settings):
     """Words in the longest n-gram of the language model."""
     size: int | None = Field(default=None, ge=1)
     """Samples that it is trained on, drawn without repetition. None: all."""
-    draws: int = Field(default=10, ge=2)
+    draws: int = Field(default=20, ge=2)
     """Language models trained, each on other samples; the figure is their average, its interval holds their spread."""
 
 

@@ -1,0 +1,55 @@
+"""What is read off a generator's likelihoods: bits per byte, perplexity, NLL per text, the train–test gap."""
+
+import math
+
+import numpy as np
+import pytest
+
+from gdcore.evidence import Evidence, Likelihoods
+from gdcore.intervals import Figure, Ratio, Sampling, figures
+from gdcore.metrics import bits_per_byte, nll, nll_gap, perplexity
+
+# Two texts: 3 nats over 2 tokens and 4 bytes, 9 nats over 4 tokens and 20 bytes.
+HELD_OUT = Ratio(np.array([3.0, 9.0]), np.array([2.0, 4.0]))
+BYTES = np.array([4.0, 20.0])
+TRAIN = Ratio(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0]))
+
+
+def found(metric, likelihoods: Likelihoods | None) -> dict[str, Figure]:
+    return figures(metric.score(metric.Config(), Evidence([["a"]], [["a"]], None, likelihoods)), Sampling())
+
+
+def test_by_hand() -> None:
+    likelihoods = Likelihoods(HELD_OUT, BYTES, TRAIN)
+    assert found(bits_per_byte, likelihoods)["bits_per_byte"]["value"] == pytest.approx(12 / math.log(2) / 24)
+    assert found(perplexity, likelihoods)["perplexity"]["value"] == pytest.approx(math.exp(12 / 6))
+    assert found(perplexity, likelihoods)["nll_per_text"]["value"] == pytest.approx(6)
+    assert found(nll_gap, likelihoods)["nll_gap"]["value"] == pytest.approx(12 / 6 - 6 / 6)
+
+
+def test_without_a_generator_nothing_is_said() -> None:
+    for metric in (bits_per_byte, perplexity, nll_gap):
+        assert found(metric, None) == {}
+    assert found(nll_gap, Likelihoods(HELD_OUT, BYTES)) == {}
+
+
+def test_bits_per_byte_do_not_depend_on_the_tokens() -> None:
+    finer = Ratio(HELD_OUT.numerators_N, HELD_OUT.denominators_N * 5)
+    assert found(bits_per_byte, Likelihoods(finer, BYTES)) == found(bits_per_byte, Likelihoods(HELD_OUT, BYTES))
+
+
+def test_perplexity_is_the_nll_in_other_words_interval_and_all() -> None:
+    rng = np.random.default_rng(0)
+    likelihoods = Likelihoods(Ratio(rng.gamma(9, 4, 300), rng.integers(5, 20, 300).astype(float)), np.ones(300))
+    nats, tokens = found(nll, likelihoods)["nll"], found(perplexity, likelihoods)["perplexity"]
+    assert list(tokens.values()) == pytest.approx([math.exp(each) for each in nats.values()])
+
+
+def test_a_generator_that_knows_nothing_by_heart_has_no_gap() -> None:
+    rng = np.random.default_rng(0)
+    tokens_2N = rng.integers(5, 20, (2, 1500)).astype(float)
+    held_out, train = (Ratio(3 * tokens_N + rng.normal(0, 5, 1500), tokens_N) for tokens_N in tokens_2N)
+    gap = found(nll_gap, Likelihoods(held_out, np.ones(1500), train))["nll_gap"]
+    assert gap["low"] < 0 < gap["high"] < 0.1
+    learnt = Ratio(train.numerators_N * 0.8, train.denominators_N)
+    assert found(nll_gap, Likelihoods(held_out, np.ones(1500), learnt))["nll_gap"]["low"] > 0.5
