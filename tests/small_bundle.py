@@ -19,7 +19,10 @@ from gdcore.export.step import Step
 from gdcore.tokens import TokenizerConfig, build_tokens
 
 CONTEXT = 24
-SMALL = {name: {"embedding_dim": 16, "hidden_dim": 24} for name in ("rnn", "gru", "lstm")}
+SMALL: dict[str, dict[str, object]] = {
+    **{name: {"embedding_dim": 16, "hidden_dim": 24} for name in ("rnn", "gru", "lstm")},
+    "transformer": {"hidden_dim": 16, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2, "mlp_dim": 24},
+}
 
 
 @cache

@@ -1,0 +1,96 @@
+"""A folder in the layout of Hugging Face's `LlamaForCausalLM`: what its sizes are called, and its weights.
+
+Writing one is `gdcore.export.llama`'s; the `transformer` generator is the model.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from gdcore.errors import UserError
+
+SIZES = {
+    "hidden_dim": "hidden_size",
+    "mlp_dim": "intermediate_size",
+    "num_layers": "num_hidden_layers",
+    "num_heads": "num_attention_heads",
+    "num_kv_heads": "num_key_value_heads",
+    "norm_eps": "rms_norm_eps",
+    "tied": "tie_word_embeddings",
+}
+"""Our settings by their names there."""
+
+
+class Stateful(Protocol):
+    """The part of a module that reading weights needs."""
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> Any: ...
+
+
+def read_sizes(folder: Path, vocab_size: int) -> dict[str, Any]:
+    """The `transformer` generator's settings, from `config.json`.
+
+    Raises UserError for a folder without one, for a model of another kind, and for one of another vocabulary.
+    """
+    path = folder / "config.json"
+    try:
+        values: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(
+            f"generator.from: {path} cannot be read ({error}); expected the folder of a model in Llama's layout, with "
+            "config.json and model.safetensors"
+        ) from None
+    rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
+    heads = values.get("num_attention_heads", 1)
+    head_dim = values.get("hidden_size", 0) // heads
+    expected = {
+        "model_type": (values.get("model_type"), "llama"),
+        "hidden_act": (values.get("hidden_act", "silu"), "silu"),
+        "attention_bias": (values.get("attention_bias", False), False),
+        "mlp_bias": (values.get("mlp_bias", False), False),
+        "head_dim": (values.get("head_dim") or head_dim, head_dim),
+        "rope_type": (rope.get("rope_type", rope.get("type", "default")), "default"),
+        "vocab_size": (values.get("vocab_size"), vocab_size),
+    }
+    for key, (found, wanted) in expected.items():
+        if found != wanted:
+            raise UserError(f"generator.from: {path} says {key} {found!r}; this run needs {wanted!r}")
+    defaults = {"num_key_value_heads": heads, "tie_word_embeddings": False, "rms_norm_eps": 1e-6}
+    missing = [theirs for theirs in SIZES.values() if theirs not in values and theirs not in defaults]
+    if missing:
+        raise UserError(f"generator.from: {path} lacks {', '.join(missing)}")
+    sizes = {ours: values.get(theirs, defaults.get(theirs)) for ours, theirs in SIZES.items()}
+    return sizes | {"rope_theta": rope.get("rope_theta", values.get("rope_theta", 10000.0))}
+
+
+def read_weights(model: Stateful, folder: Path) -> None:
+    """Put the weights of `*.safetensors` (one file, or shards) into the model, in its own precision.
+
+    Raises UserError where a weight is missing, of another shape, or not one of the model's.
+    """
+    own = model.state_dict()
+    found: dict[str, Tensor] = {}
+    paths = sorted(folder.glob("*.safetensors"))
+    if not paths:
+        raise UserError(f"generator.from: {folder} has no *.safetensors; expected model.safetensors in Llama's layout")
+    for path in paths:
+        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportUnknownVariableType]
+            for name in file.keys():  # noqa: SIM118
+                found[name] = file.get_tensor(name)
+    if "lm_head.weight" not in own:  # a tied output matrix may be stored twice
+        found.pop("lm_head.weight", None)
+    if found.keys() != own.keys():
+        differ = sorted(found.keys() ^ own.keys())
+        raise UserError(f"generator.from: the weights in {folder} are not those of its config.json: {differ[0]} …")
+    for name, tensor in found.items():
+        if tensor.shape != own[name].shape:
+            raise UserError(
+                f"generator.from: {name} in {folder} is {tuple(tensor.shape)}; its config.json makes it "
+                f"{tuple(own[name].shape)}"
+            )
+    model.load_state_dict({name: tensor.to(torch.float32) for name, tensor in found.items()})
