@@ -159,8 +159,48 @@ def evaluate(
 
 @app.command(
     epilog="""Examples:\n
+    gdflow sweep objectives --train train.txt --test test.txt\n
+    gdflow sweep my-plan.yaml --corpus stories.txt --workers 2 --out results.md"""
+)
+def sweep(
+    plan: Annotated[str, Argument(help="A sweep's name, or a YAML file: systems × seeds.")] = "objectives",
+    corpus: Corpus = NONE,
+    train: Train = NONE,
+    valid: Valid = NONE,
+    test: Test = NONE,
+    workers: Annotated[int, Option(min=1, help="Trials at a time; each gets its share of the processor.")] = 1,
+    out: Annotated[Path | None, Option(help="Also write the table to this Markdown file.")] = None,
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Train and judge many systems with several seeds, and make one table. What is done already is reused."""
+    from flows.plans import load_plan
+    from flows.server import connected
+
+    load_plan(plan)  # a mistake in it is told at once
+    with quiet_stdout(), connected(home) as ready:
+        from flows.sweep import with_workers
+        from gdcore.corpora.build import CorpusConfig, source_files
+
+        files = {"paths": corpus, "train": train, "valid": valid, "test": test}
+        given = CorpusConfig.model_validate({name: value for name, value in files.items() if value})
+        if not given.packages:
+            source_files(given)
+        ready()
+        result = with_workers(workers)(plan=plan, corpus=given, workers=workers, home=home.absolute())
+    if out:
+        out.write_text(Path(result["results"]).read_text("utf-8"), "utf-8")
+    answer(result, json, lambda result: typer.echo(Path(result["results"]).read_text("utf-8")))
+    if result["failures"]:
+        raise UserError(f"{len(result['failures'])} trials failed; the table says which, and why")
+
+
+@app.command(
+    epilog="""Examples:\n
     gdflow generate\n
     gdflow generate --bundle DIR --num 20 --seed 1 --temperature 0.8 --top-p 0.95\n
+    gdflow generate --candidates 16 --choose discriminator
+
     gdflow generate --prompt "What is a tensor?" --json"""
 )
 def generate(
@@ -172,6 +212,13 @@ def generate(
     ] = 1.0,
     top_k: Annotated[int, Option(min=0, help="Draw among the k likeliest tokens; 0: all.")] = 0,
     top_p: Annotated[float, Option(min=0, max=1, help="Draw among the likeliest tokens that hold this mass.")] = 1.0,
+    min_p: Annotated[
+        float, Option(min=0, max=1, help="Draw among tokens at least this many times as probable as the likeliest.")
+    ] = 0.0,
+    candidates: Annotated[int, Option(min=1, help="Texts drawn for each one that is kept.")] = 1,
+    choose: Annotated[
+        str, Option(help="Which is kept: the likeliest (likelihood), or what the judge favours (discriminator).")
+    ] = "likelihood",
     max_tokens: Annotated[int | None, Option(min=1, help="Longest text, in tokens.")] = None,
     prompt: Annotated[list[str], Option(help="What the text is to answer. Repeatable.")] = NONE,
     home: Home = HERE,
@@ -194,6 +241,9 @@ def generate(
             top_k=top_k,
             top_p=top_p,
             max_tokens=max_tokens,
+            min_p=min_p,
+            candidates=candidates,
+            choose=cast(Any, choose),
         )
     except ValueError as error:  # an argument out of its range
         raise UserError(str(error)) from error

@@ -1,0 +1,92 @@
+"""Many systems, several seeds: trained, judged alike, and one table made of it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.parameters import chosen_source
+from flows.plans import load_plan
+from flows.up import environment_of
+from gdcore import runs
+from gdcore.corpora.config import CorpusConfig
+from gdcore.report import results
+from tasks import show
+
+
+@task(name="trial", task_run_name="{system} · seed {seed}", cache_policy=NO_CACHE, persist_result=False)
+def trial(system: str, preset: str, seed: int, settings: dict[str, Any], home: Path, threads: int) -> results.Trial:
+    """One run in a process of its own, so that its memory can be told and its end does not end the others."""
+    command = [sys.executable, "-m", "flows.cli", "run", "--preset", preset, "--seed", str(seed)]
+    command += ["--home", str(home), "--json"]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={json.dumps(value)}"]
+    environment = environment_of(PREFECT_API_URL.value() or "") | {"OMP_NUM_THREADS": str(threads)}
+    start = time.monotonic()
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            out, log = child.communicate()
+        except BaseException:
+            child.terminate()  # a run that is told so keeps its checkpoints and stops
+            raise
+    seconds = time.monotonic() - start
+    if child.returncode:
+        last = (log.strip().splitlines() or ["it said nothing"])[-1]
+        return results.Trial(system=system, seed=seed, seconds=seconds, failure=last)
+    answer = json.loads(out)
+    return results.Trial(system=system, seed=seed, seconds=seconds, run=answer["run"])
+
+
+def run_name() -> str:
+    """The plan's name."""
+    return f"sweep · {Path(flow_run.parameters['plan']).stem}"
+
+
+@flow(name="sweep", flow_run_name=run_name, persist_result=False)
+def sweep(
+    plan: str = "objectives",
+    corpus: CorpusConfig = CorpusConfig(),  # noqa: B008  (frozen)
+    workers: int = 1,
+    home: Path = Path(),
+) -> dict[str, Any]:
+    """Train and judge every system of a plan with every seed; stages that two of them share are built once.
+
+    Args:
+        plan: Its name, or a YAML file.
+        corpus: Your own text; left as it is, the preset's corpus.
+        workers: Trials at a time; each gets its share of the processor.
+        home: The folder that holds artifacts/ and runs/, seen from where the worker works.
+    """
+    planned = load_plan(plan)
+    given = chosen_source(corpus.model_dump(mode="json", exclude_defaults=True))
+    # A trial is no candidate for release.
+    common = {f"corpus.{key}": value for key, value in given.items()} | {"promotion.mode": "off"}
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    waiting = [
+        trial.submit(system, planned.preset, seed, common | planned.overrides(system), home.absolute(), threads)
+        for seed in planned.seeds
+        for system in planned.systems
+    ]
+    trials = [each.result() for each in waiting]
+    run = runs.start(home, f"sweep-{Path(plan).stem}", planned.model_dump(mode="json"))
+    table = results.tabulate(planned.about, trials)
+    (run.folder / "results.json").write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    text = results.markdown(table)
+    (run.folder / "results.md").write_text(text, "utf-8")
+    show.markdown("results", text, planned.about)
+    return {"run": str(run.folder), "results": str(run.folder / "results.md"), **table}
+
+
+def with_workers(workers: int) -> Any:
+    """The flow, running so many trials at a time."""
+    runner: Any = ThreadPoolTaskRunner(max_workers=workers)
+    return sweep.with_options(task_runner=runner)
