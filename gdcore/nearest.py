@@ -2,34 +2,31 @@
 
 Nearest is by edit distance over units (insertions, deletions, substitutions; Levenshtein 1966), divided by the longer
 text's length: 0 is a copy, 1 has no unit in its place. The search is exact. A text's distance is at least its longer
-length less the units that both hold, so only the candidates whose bound lies below the best distance found are measured;
-these all at once, by the bit-parallel recurrence of Myers (1999) in the form of Hyyrö (2003): a text of up to 64 units
-is one machine word a candidate.
+length less the units that both hold, so only candidates whose bound is not above the best distance found are measured;
+thousands at a time, by the bit-parallel recurrence of Myers (1999) in the form of Hyyrö (2003): a text of up to 64
+units is one machine word a candidate.
 
-Shape letters: M training texts, L their longest, N texts asked about, B of them at a time, P pairs, T tokens in a row.
+Shape letters: M training texts, L the units of the longest, N texts asked about, K units of one, P candidates, V words.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from itertools import chain, count
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gdcore.evidence import Evidence, Texts
 from gdcore.ngram_counts import Bools, Floats, Ints
 
 Words = NDArray[np.uint64]
-Texts = Sequence[Sequence[str]]
 
 LIMIT = 64
 """Units from its beginning by which a text is compared: as many as a machine word has bits."""
 FIRST = 16
 """Candidates of the lowest bounds that are measured before the others are ruled out."""
-CELLS = 1 << 20
-"""Entries of the largest table held at a time."""
-PAIRS = 1 << 15
-"""Pairs measured at a time: their state stays in the cache."""
-ONE, NONE, ALL = np.uint64(1), np.uint64(0), np.uint64(2**64 - 1)
+PART = 1 << 13
+"""Candidates measured at a time: their state stays in the cache."""
+ONE, ALL = np.uint64(1), np.uint64(2**64 - 1)
 
 
 def nearest(texts: Texts, train: Texts) -> tuple[Ints, Floats]:
@@ -38,6 +35,13 @@ def nearest(texts: Texts, train: Texts) -> tuple[Ints, Floats]:
     Texts are compared by their first `LIMIT` units. Raises ValueError where there is no training text.
     """
     return Library(train).nearest(texts)
+
+
+def library(evidence: Evidence) -> "Library":
+    """The training texts of an evaluation, made ready once for all its metrics and sets of samples."""
+    assert evidence.train is not None
+    texts = evidence.train.texts
+    return evidence.once("library of training texts", lambda: Library(texts))
 
 
 class Library:
@@ -66,15 +70,14 @@ class Library:
         if self._openings is None:
             self._openings = Openings(self)
         tokens_T, lengths_N = self.ids([text[:LIMIT] for text in texts])
-        ends = np.cumsum(lengths_N)
-        block = max(1, min(64, CELLS // max(len(self.vocabulary), len(self.lengths_M))))
-        found = [
-            self._openings.nearest(tokens_T[ends[first] - lengths_N[first] : ends[last - 1]], lengths_N[first:last])
-            for first in range(0, len(texts), block)
-            for last in (min(first + block, len(texts)),)
-        ]
-        rows, distances = zip(*found, strict=True) if found else ((np.zeros(0, np.int64),), (np.zeros(0),))
-        return np.concatenate(rows), np.concatenate(distances)
+        rows_N, distances_N = np.zeros(len(texts), np.int64), np.zeros(len(texts))
+        known: dict[bytes, tuple[int, float]] = {}  # a collapsed generator repeats itself
+        for row, tokens_K in enumerate(np.split(tokens_T, np.cumsum(lengths_N)[:-1]) if len(texts) else ()):
+            key = tokens_K.tobytes()
+            if key not in known:
+                known[key] = self._openings.nearest(tokens_K)
+            rows_N[row], distances_N[row] = known[key]
+        return rows_N, distances_N
 
     def longest(self, texts: Texts) -> tuple[Ints, Ints]:
         """The longest run of units that each text shares with any one training text: how many units, and from which on.
@@ -136,67 +139,72 @@ class Openings:
         self.by_key = text_K[np.argsort(key_K, kind="stable")]
         self.starts_G = np.searchsorted(np.sort(key_K), np.arange(self.vocabulary_size * LIMIT + 1))
 
-    def nearest(self, tokens_T: Ints, lengths_B: Ints) -> tuple[Ints, Floats]:
-        """The nearest of each of a few texts, whose tokens stand in a row."""
-        num, num_texts = len(lengths_B), len(self.lengths_M)
-        text_T = np.repeat(np.arange(num), lengths_B)
-        position_T = np.arange(len(tokens_T)) - (np.cumsum(lengths_B) - lengths_B)[text_T]
-        known = tokens_T >= 0
-        tokens_T, text_T, position_T = tokens_T[known], text_T[known], position_T[known]
-        masks_BV = np.zeros((num, self.vocabulary_size), np.uint64)
-        np.bitwise_or.at(masks_BV, (text_T, tokens_T), ONE << position_T.astype(np.uint64))
-        longer_BM = np.maximum(np.maximum(lengths_B[:, None], self.lengths_M[None, :]), 1)
-        bounds_BM = (longer_BM - self._shared(tokens_T, text_T, num)) / longer_BM
-        distances_BM = np.full((num, num_texts), np.inf)
+    def nearest(self, tokens_K: Ints) -> tuple[int, float]:
+        """The training text nearest to one text of K tokens (−1: unknown to them all), and its distance."""
+        longer_M = np.maximum(np.maximum(len(tokens_K), self.lengths_M), 1)
+        bounds_M = (longer_M - self._shared(tokens_K)) / longer_M
+        distances_M = np.full(len(bounds_M), np.inf)
+        known = np.flatnonzero(tokens_K >= 0)
+        masks_V = np.zeros(self.vocabulary_size, np.uint64)
+        np.bitwise_or.at(masks_V, tokens_K[known], ONE << known.astype(np.uint64))
 
-        def measure(rows: Ints, columns: Ints) -> None:
-            for start in range(0, len(rows), PAIRS):
-                row_P, column_P = rows[start : start + PAIRS], columns[start : start + PAIRS]
-                edits_P = self._edits(masks_BV, lengths_B, row_P, column_P)
-                distances_BM[row_P, column_P] = edits_P / longer_BM[row_P, column_P]
+        def measure(columns: Ints) -> float:
+            for start in range(0, len(columns), PART):
+                part = columns[start : start + PART]
+                distances_M[part] = self._edits(masks_V, len(tokens_K), part) / longer_M[part]
+            return float(distances_M.min())
 
-        first = min(FIRST, num_texts)
-        columns = np.sort(np.argpartition(bounds_BM, first - 1, axis=1)[:, :first], axis=1)
-        # Columns in ascending order: longest texts first, as `_edits` wants them.
-        order = np.argsort(columns, axis=None, kind="stable")
-        measure(np.repeat(np.arange(num), first)[order], columns.ravel()[order])
-        open_BM = (bounds_BM <= distances_BM.min(1)[:, None]) & np.isinf(distances_BM)
-        columns, rows = np.nonzero(open_BM.T)
-        measure(rows, columns)
-        best_B = distances_BM.min(1)
-        # Of several at the same distance the first in the user's order.
-        ties = np.where(distances_BM == best_B[:, None], self.order_M[None, :], num_texts)
-        return ties.min(1), best_B
+        if len(bounds_M) > FIRST:
+            best = measure(np.sort(np.argpartition(bounds_M, FIRST)[:FIRST]))
+            best = measure(np.flatnonzero((bounds_M <= best) & np.isinf(distances_M)))
+        else:
+            best = measure(np.arange(len(bounds_M)))
+        return int(self.order_M[distances_M == best].min()), best
 
-    def _shared(self, tokens_T: Ints, text_T: Ints, num: int) -> Ints:
-        """How many units each of `num` texts has in common with each training text, counting repetitions; (B, M)."""
-        num_texts = len(self.lengths_M)
-        key_T = tokens_T * LIMIT + _occurrences(tokens_T, text_T, num)
-        starts, sizes = self.starts_G[key_T], self.starts_G[key_T + 1] - self.starts_G[key_T]
-        offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        cells = np.repeat(text_T, sizes) * num_texts + self.by_key[np.repeat(starts, sizes) + offsets]
-        return np.bincount(cells, minlength=num * num_texts).reshape(num, num_texts)
+    def _shared(self, tokens_K: Ints) -> Ints:
+        """How many units a text has in common with each training text, counting repetitions; shape (M,)."""
+        known = tokens_K[tokens_K >= 0]
+        keys = known * LIMIT + _occurrences(known, np.zeros(len(known), np.int64), 1)
+        holders = [self.by_key[self.starts_G[key] : self.starts_G[key + 1]] for key in keys]
+        return np.bincount(np.concatenate([np.zeros(0, np.int64), *holders]), minlength=len(self.lengths_M))
 
-    def _edits(self, masks_BV: Words, lengths_B: Ints, row_P: Ints, column_P: Ints) -> Ints:
-        """Edit distance of each pair (row of `masks_BV`, training text); pairs stand by descending training length."""
-        masks, offset_P = masks_BV.ravel(), row_P * self.vocabulary_size
-        own_P, lengths_P = lengths_B[row_P], self.lengths_M[column_P]
-        shift_P = np.maximum(own_P - 1, 0).astype(np.uint64)
-        edits_P = own_P.copy()
-        plus_P, minus_P = np.full(len(row_P), ALL), np.zeros(len(row_P), np.uint64)
-        for position in range(int(lengths_P[0]) if len(lengths_P) else 0):
-            longer = slice(0, int(np.searchsorted(-lengths_P, -position)))  # pairs whose training text goes on
-            equal = masks[offset_P[longer] + self.tokens_LM[position, column_P[longer]]]
-            plus, minus, shift = plus_P[longer], minus_P[longer], shift_P[longer]
-            vertical = equal | minus
-            horizontal = (((equal & plus) + plus) ^ plus) | equal
-            up = minus | ~(horizontal | plus)
-            down = plus & horizontal
-            edits_P[longer] += ((up >> shift) & ONE).astype(np.int64) - ((down >> shift) & ONE).astype(np.int64)
-            up = (up << ONE) | ONE
-            plus_P[longer] = (down << ONE) | ~(vertical | up)
-            minus_P[longer] = up & vertical
-        return np.where(own_P == 0, lengths_P, edits_P)
+    def _edits(self, masks_V: Words, length: int, columns: Ints) -> Ints:
+        """Edit distance of a text of `length` units to some training texts, which stand by descending length.
+
+        Bit i of `masks_V[v]` says that unit i of the text is v. Bit i of `plus` (`minus`) says that the distance grows
+        (falls) by one from i to i + 1 units of the text, against what has been read of each training text.
+        """
+        lengths_P = self.lengths_M[columns]
+        if length == 0 or not len(columns):
+            return lengths_P
+        edits_P, last = np.full(len(columns), length), np.uint64(length - 1)
+        plus_P, minus_P = np.full(len(columns), ALL), np.zeros(len(columns), np.uint64)
+        vertical_P, horizontal_P, up_P, bit_P = (np.empty(len(columns), np.uint64) for _ in range(4))
+        going_on_L = np.searchsorted(-lengths_P, -np.arange(lengths_P[0]))  # texts longer than so many units
+        for position, num in enumerate(going_on_L.tolist()):
+            plus, minus, edits = plus_P[:num], minus_P[:num], edits_P[:num]
+            vertical, horizontal, up, bit = vertical_P[:num], horizontal_P[:num], up_P[:num], bit_P[:num]
+            np.take(masks_V, self.tokens_LM[position].take(columns[:num]), out=vertical, mode="clip")
+            np.bitwise_and(vertical, plus, out=horizontal)
+            horizontal += plus
+            horizontal ^= plus
+            horizontal |= vertical
+            vertical |= minus
+            np.bitwise_or(horizontal, plus, out=up)
+            np.invert(up, out=up)
+            up |= minus
+            horizontal &= plus  # from here on: where the distance falls with the unit just read
+            for sign, change in ((1, up), (-1, horizontal)):
+                np.right_shift(change, last, out=bit)
+                bit &= ONE
+                edits += sign * bit.view(np.int64)
+                change <<= ONE
+            up |= ONE
+            np.bitwise_and(up, vertical, out=minus)
+            vertical |= up
+            np.invert(vertical, out=vertical)
+            np.bitwise_or(horizontal, vertical, out=plus)
+        return edits_P
 
 
 def _occurrences(token_K: Ints, text_K: Ints, num_texts: int) -> Ints:

@@ -38,6 +38,11 @@ def split(texts: Sequence[str], how: Splitter) -> list[list[str]]:
     return [seen[text] if text in seen else seen.setdefault(text, tokenize(text)) for text in texts]
 
 
+def written(units: Sequence[str]) -> str:
+    """Units as a line to be read: with spaces between them, or without where all of them are single characters."""
+    return ("" if all(len(unit) == 1 for unit in units) else " ").join(units)
+
+
 def _words(texts: Sequence[str]) -> Callable[[str], list[str]]:
     """Runs of letters, digits and their combining marks, an apostrophe inside a word kept; other signs one by one."""
     # Python's \w leaves combining marks out, which would cut every Hindi or Tamil word at its vowel signs.

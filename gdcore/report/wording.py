@@ -70,12 +70,25 @@ METRICS = {
     "copy_rate_floor": Metric(
         "copy rate, floor", "the same for real held-out text: only more than this is memorised", 4, "memorisation"
     ),
-    "nearest": Metric("nearest training text", "share of a text to be changed to make it one that was learnt from"),
-    "nearest_floor": Metric("nearest training text, floor", "the same for real held-out text: less is memorised"),
-    "longest_copy": Metric("longest copy", "units in a row that stand so in one training text", 2),
-    "longest_copy_floor": Metric("longest copy, floor", "the same for real held-out text: more is memorised", 2),
-    "longest_copy_share": Metric("longest copy, share", "the same as a share of the text"),
-    "longest_copy_share_floor": Metric("longest copy, share, floor", "the same for real held-out text"),
+    "nearest": Metric(
+        "nearest training text",
+        "share of a text to be changed to make it a training text",
+        3,
+        "memorisation",
+        True,
+        "higher",
+    ),
+    "nearest_floor": Metric(
+        "nearest training text, floor", "the same for real held-out text: only less is memorised", 3, "memorisation"
+    ),
+    "longest_copy": Metric("longest copy", "words in a row that stand so in a training text", 2, "memorisation"),
+    "longest_copy_floor": Metric(
+        "longest copy, floor", "the same for real held-out text: only more is memorised", 2, "memorisation"
+    ),
+    "longest_copy_share": Metric("longest copy, share", "the same as a share of the text", 3, "memorisation"),
+    "longest_copy_share_floor": Metric(
+        "longest copy, share, floor", "the same for real held-out text", 3, "memorisation"
+    ),
     "vocabulary_coverage": Metric(
         "vocabulary coverage", "words of the real text that are used at all", 3, "diversity", True
     ),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gdcore.evidence import Evidence, Likelihoods, Training, joined
-from gdcore.intervals import Ratio, Sampling, figure, figures
-from gdcore.metrics import copy_rate, distinct, length, nll, unique, vocabulary_coverage
+from gdcore.intervals import Mean, Ratio, Sampling, figure, figures
+from gdcore.metrics import copy_rate, distinct, length, longest_copy, nearest, nll, unique, vocabulary_coverage
 
 SAMPLING = Sampling(seed=0, resamples=200, subsamples=10)
 
@@ -67,6 +67,59 @@ def test_copies_of_training_text_and_the_floor_of_real_text() -> None:
     assert found["copy_rate"]["value"] == pytest.approx(2 / 3)
     assert found["copy_rate_floor"]["value"] == pytest.approx(1 / 2)
     assert copy_rate.score(copy_rate.Config(), Evidence(words("a"), words("a"))) == {}
+
+
+def memorised(samples: list[str], references: list[str], train: list[str]) -> Evidence:
+    known = words(*train)
+    return Evidence(words(*samples), words(*references), Training(frozenset(joined(known)), known))
+
+
+def test_nearest_and_longest_copies_by_hand() -> None:
+    # «an old cat x» is one of four words from «an old cat sat», and holds its «an old cat»; «sat e» has but «sat».
+    evidence = memorised(["an old cat x", "an old cat sat"], ["sat e"], ["an old cat sat", "q r s t u"])
+    found = figures(nearest.score(nearest.Config(), evidence), SAMPLING)
+    assert found["nearest"]["value"] == (1 / 4 + 0) / 2
+    assert found["nearest_floor"]["value"] == 1.0  # four edits of four
+    found = figures(longest_copy.score(longest_copy.Config(), evidence), SAMPLING)
+    assert found["longest_copy"]["value"] == (3 + 4) / 2
+    assert found["longest_copy_share"]["value"] == (3 / 4 + 4 / 4) / 2
+    assert (found["longest_copy_floor"]["value"], found["longest_copy_share_floor"]["value"]) == (1, 1 / 2)
+    pairs = nearest.exhibits(nearest.Config(shown=1), evidence)[0]
+    assert pairs["rows"] == [[0.0, "an old cat sat", "an old cat sat"]]
+    passages = longest_copy.exhibits(longest_copy.Config(), evidence)[0]
+    assert passages["rows"] == [[4, "an old cat sat", "an old cat sat"], [3, "an old cat", "an old cat x"]]
+
+
+def test_without_training_text_nothing_is_said_of_copies() -> None:
+    for metric in (copy_rate, longest_copy, nearest):
+        for train in (None, Training(frozenset(), [])):
+            evidence = Evidence(words("a"), words("a"), train)
+            assert metric is copy_rate or metric.score(metric.Config(), evidence) == {}
+            assert metric is copy_rate or metric.exhibits(metric.Config(), evidence) == []
+
+
+def test_a_word_exchanged_hides_a_copy_from_the_copy_rate_and_not_from_the_others() -> None:
+    rng = np.random.default_rng(0)
+    train = [[f"w{word}" for word in rng.integers(500, size=12)] for _ in range(200)]
+    near = [[*text[:6], "x", *text[7:]] for text in train[:50]]
+    far = [[f"w{word}" for word in rng.integers(500, size=12)] for _ in range(50)]
+    evidence = Evidence(near, far, Training(frozenset(joined(train)), train))
+    assert figures(copy_rate.score(copy_rate.Config(), evidence), SAMPLING)["copy_rate"]["value"] == 0
+    found = figures(nearest.score(nearest.Config(), evidence), SAMPLING)
+    assert found["nearest"]["high"] < 0.1 < 0.7 < found["nearest_floor"]["low"]
+    found = figures(longest_copy.score(longest_copy.Config(), evidence), SAMPLING)
+    assert found["longest_copy"]["value"] == 6
+    assert found["longest_copy_floor"]["high"] < 2
+
+
+def test_nearest_looks_at_as_many_texts_as_its_budget_holds() -> None:
+    evidence = Evidence(words(*["a b c d"] * 9), words("a"), Training(frozenset(), words("a b c d")))
+    measured = nearest.score(nearest.Config(budget=10), evidence)["nearest"]
+    assert isinstance(measured, Mean)
+    assert len(measured.values_N) == 2
+    measured = nearest.score(nearest.Config(budget=1), evidence)["nearest"]
+    assert isinstance(measured, Mean)
+    assert len(measured.values_N) == 1
 
 
 def test_units_do_not_run_together() -> None:
