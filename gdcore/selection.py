@@ -1,8 +1,10 @@
 """Which of a run's two models goes on: the adversarial one only if nothing says that it is worse.
 
 Decided on the validation split; the test split is for reporting. A criterion speaks against the adversarial model when
-the whole 95 % interval of its difference lies on the worse side. With five criteria a model that is no worse at all
-fails one by chance in about one run of eight: the doubt goes to the simpler model.
+the whole 95 % interval of its difference lies on the worse side. These vetoes are not corrected for being five: a model
+that is no worse at all then fails one by chance in about one run of eight, and the simpler model goes on, which costs
+little; a correction would let through models that did get worse. What is called better is a claim, and is corrected
+(Holm).
 """
 
 from collections.abc import Mapping
@@ -10,10 +12,12 @@ from typing import Literal, NamedTuple
 
 from typing_extensions import TypedDict
 
-from gdcore.intervals import Figure, Ratio, Sampling, difference, figure, paired_difference
+from gdcore.comparison import contrast
+from gdcore.intervals import Figure, Ratio, Sampling, figure
 from gdcore.metrics import bleu, copy_rate, self_bleu, unique
 from gdcore.protocol import Protocol
 from gdcore.report.wording import signed
+from gdcore.significance import LEVEL, holm
 
 Model = Literal["pretrained", "finetuned"]
 
@@ -43,7 +47,15 @@ class Comparison(TypedDict):
     pretrained: Figure
     finetuned: Figure
     difference: Figure
+    """Finetuned − pretrained."""
+    test: str
+    p: float
+    p_holm: float
+    """Corrected for the number of criteria."""
     worse: bool
+    """The whole interval of the difference lies on the worse side: a veto."""
+    better: bool
+    """It lies on the better side, and not because there are several criteria."""
 
 
 class Selection(TypedDict):
@@ -73,19 +85,34 @@ def compare(
     sampling: Sampling,
 ) -> list[Comparison]:
     """Every criterion; `nll` of both on the same held-out texts is paired text by text, samples are independent."""
-    comparisons: list[Comparison] = []
-    for metric, criterion in CRITERIA.items():
-        if metric == "nll":
-            before, after = figure(nll[0], sampling), figure(nll[1], sampling)
-            change = paired_difference(*nll, sampling)
-        else:
-            before, after = pretrained[metric], finetuned[metric]
-            change = difference(before, after)
-        worse = change["low"] > 0 if criterion.worse == "higher" else change["high"] < 0
-        comparisons.append(
-            {"metric": metric, "pretrained": before, "finetuned": after, "difference": change, "worse": worse}
+    before = {**pretrained, "nll": figure(nll[0], sampling)}
+    after = {**finetuned, "nll": figure(nll[1], sampling)}
+    contrasts = [
+        contrast(
+            metric,
+            before[metric],
+            after[metric],
+            better="lower" if criterion.worse == "higher" else "higher",
+            paired=nll if metric == "nll" else None,
+            sampling=sampling,
         )
-    return comparisons
+        for metric, criterion in CRITERIA.items()
+    ]
+    corrected = holm([each["p"] for each in contrasts])
+    return [
+        {
+            "metric": each["metric"],
+            "pretrained": each["a"],
+            "finetuned": each["b"],
+            "difference": each["difference"],
+            "test": each["test"],
+            "p": each["p"],
+            "p_holm": p_holm,
+            "worse": each["gain"]["high"] < 0,
+            "better": each["gain"]["value"] > 0 and p_holm < LEVEL,
+        }
+        for each, p_holm in zip(contrasts, corrected, strict=True)
+    ]
 
 
 def select(comparisons: list[Comparison], *, same: bool, stopped: str | None) -> Selection:
@@ -100,7 +127,7 @@ def select(comparisons: list[Comparison], *, same: bool, stopped: str | None) ->
     if guard:
         guard += " What is compared here are the best weights before that."
     against = [each for each in comparisons if each["worse"]]
-    better = [each for each in comparisons if not each["worse"] and _clear(each)]
+    better = [each for each in comparisons if each["better"]]
     if against:
         why = "The pretrained model goes on: adversarial training made it worse, beyond the 95 % interval, on "
         why += "; ".join(f"{_words(each)}, so {CRITERIA[each['metric']].meaning}" for each in against) + "."
@@ -115,14 +142,11 @@ def select(comparisons: list[Comparison], *, same: bool, stopped: str | None) ->
     return {"selected": "finetuned", "reason": why + guard, "comparisons": comparisons}
 
 
-def _clear(comparison: Comparison) -> bool:
-    """Whether zero lies outside the difference's interval."""
-    return comparison["difference"]["low"] > 0 or comparison["difference"]["high"] < 0
-
-
 def _words(comparison: Comparison) -> str:
+    """With as many digits as it takes to see on which side of zero the difference lies."""
     criterion, change = CRITERIA[comparison["metric"]], comparison["difference"]
-    digits = criterion.digits
+    limits = change["low"], change["high"]
+    digits = next((n for n in range(criterion.digits, 8) if all(float(f"{x:.{n}f}") or x == 0 for x in limits)), 8)
     before, after = (f"{comparison[model]['value']:.{digits}f}" for model in ("pretrained", "finetuned"))
     low, high = signed(change["low"], digits), signed(change["high"], digits)
     return f"{criterion.label} ({before} → {after}; difference between {low} and {high})"

@@ -68,6 +68,23 @@ def test_what_improved_is_named_beside_what_did_not() -> None:
     assert "improved BLEU-4 (0.300 → 0.350" in reason
 
 
+def test_claims_are_corrected_for_being_several_and_vetoes_are_not() -> None:
+    """.0161 is 2.2 standard errors: p = .026 by itself, .13 among five."""
+    better, worse = decide(bleu_4=0.0161), decide(bleu_4=-0.0161)
+    assert better["selected"] == "finetuned"
+    assert "cannot be told apart" in better["reason"]
+    assert worse["selected"] == "pretrained"
+    assert better["comparisons"][1]["p"] == pytest.approx(worse["comparisons"][1]["p"])
+    assert better["comparisons"][1]["p_holm"] > 0.05 > better["comparisons"][1]["p"]
+
+
+def test_a_small_difference_is_written_with_the_digits_that_show_its_sign() -> None:
+    reason = decide(nll_shift=-0.004)["reason"]
+    assert "better on held-out NLL" in reason
+    assert "−0.000 " not in reason
+    assert "−0.000)" not in reason
+
+
 def test_equal_weights_and_the_guard_are_said() -> None:
     chosen = decide(same=True, stopped="texts repeat one another (unique 0.5, at first 1)")
     assert chosen["selected"] == "pretrained"
