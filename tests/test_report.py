@@ -55,7 +55,17 @@ def sample(text: str) -> dict[str, Any]:
 @pytest.fixture
 def evaluation() -> dict[str, Any]:
     comparisons = [
-        {"metric": name, "pretrained": figure(0.3), "finetuned": figure(0.2), "difference": figure(-0.1), "worse": True}
+        {
+            "metric": name,
+            "pretrained": figure(0.3),
+            "finetuned": figure(0.2),
+            "difference": figure(-0.1),
+            "test": "z",
+            "p": 0.001,
+            "p_holm": 0.005,
+            "worse": True,
+            "better": False,
+        }
         for name in CRITERIA
     ]
     rows = [row("real", None, 0.33)]
