@@ -7,7 +7,24 @@ from typing import Annotated, Any, cast
 import typer
 from typer import Argument, Option
 
+from flows import champion_cli
 from flows.console import Commands, Terminated, answer, quiet_stdout, settings, sigterm_raises
+from flows.options import (
+    HERE,
+    NONE,
+    Corpus,
+    Home,
+    Json,
+    LabelColumn,
+    Preset,
+    PromptColumn,
+    Seed,
+    Set,
+    Test,
+    TextColumn,
+    Train,
+    Valid,
+)
 from gdcore.errors import UserError
 
 app = typer.Typer(
@@ -20,25 +37,7 @@ app = typer.Typer(
 )
 store_app = typer.Typer(invoke_without_command=True, help="What has been built: list it, check it.")
 app.add_typer(store_app, name="store")
-
-Home = Annotated[Path, Option("--home", envvar="GDFLOW_HOME", help="Folder that holds artifacts/ and runs/.")]
-Json = Annotated[bool, Option("--json", help="Print one JSON object and nothing else on standard output.")]
-Preset = Annotated[str, Option(help="How much of everything; `gdflow list presets` names them.")]
-Corpus = Annotated[list[str], Option(help="File, folder or glob of .txt (one text a line) or .jsonl. Repeatable.")]
-Train = Annotated[list[str], Option(help="Train files, when the split is given. Repeatable.")]
-Valid = Annotated[list[str], Option(help="Valid files, when the split is given. Repeatable.")]
-Test = Annotated[list[str], Option(help="Test files, when the split is given. Repeatable.")]
-TextColumn = Annotated[str | None, Option(help="Key of the text in .jsonl.")]
-PromptColumn = Annotated[str | None, Option(help="Key of what the text answers, in .jsonl.")]
-LabelColumn = Annotated[str | None, Option(help="Key of the class, in .jsonl.")]
-Set = Annotated[
-    list[str], Option("--set", metavar="KEY=VALUE", help="Override a setting: finetune.steps=200. Repeatable.")
-]
-Seed = Annotated[int, Option(min=0, help="Seed of every random choice.")]
-
-HERE = Path()
-NONE: list[str] = []
-
+app.command(epilog=champion_cli.RELEASE_EXAMPLES)(champion_cli.release)
 
 @app.command(
     epilog="""Examples:\n
@@ -199,6 +198,7 @@ def sweep(
     epilog="""Examples:\n
     gdflow generate\n
     gdflow generate --bundle DIR --num 20 --seed 1 --temperature 0.8 --top-p 0.95\n
+    gdflow generate --champion\n
     gdflow generate --candidates 16 --choose discriminator
 
     gdflow generate --prompt "What is a tensor?" --json"""
@@ -221,11 +221,15 @@ def generate(
     ] = "likelihood",
     max_tokens: Annotated[int | None, Option(min=1, help="Longest text, in tokens.")] = None,
     prompt: Annotated[list[str], Option(help="What the text is to answer. Repeatable.")] = NONE,
+    champion: Annotated[bool, Option("--champion", help="Take the champion's bundle, not the latest run's.")] = False,
+    name: Annotated[str, Option(help="Which champion.")] = "champion",
     home: Home = HERE,
     json: Json = False,
 ) -> None:
     """Generate texts from an exported bundle."""
     folder = bundle or home / "runs" / "latest" / "bundle"
+    if champion and not bundle:
+        folder = champion_cli.champion_bundle(home, name)
     if not (folder / "manifest.json").exists():
         what = "is no bundle" if bundle else "is not there yet"
         raise UserError(f"{folder} {what}. Give an exported bundle with --bundle, or make one with `gdflow run`.")
@@ -280,7 +284,10 @@ def runs(home: Home = HERE, json: Json = False) -> None:
     """List the runs of a home, newest first."""
     from flows.results import show_runs
     from gdcore import runs as folders
+    from gdcore.artifacts import Store
+    from gdcore.champion import wearing
 
+    champions = wearing(Store(home.absolute() / "artifacts"))
     lines = []
     for each in folders.every(home):
         result = each.result or {}
@@ -291,6 +298,7 @@ def runs(home: Home = HERE, json: Json = False) -> None:
                 "stages": list(each.refs),
                 "selected": result.get("selected"),
                 "bundle": result.get("bundle"),
+                "champion": champions.get(each.name, []),
             }
         )
     answer({"runs": lines}, json, show_runs)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from flows.console import size
 from gdcore.report import table as tables
@@ -93,11 +93,41 @@ def show_runs(result: Result) -> None:
     if not result["runs"]:
         Console().print("No runs yet: start one with `gdflow run`.")
         return
-    lines = Table("run", "came to", "selected")
+    lines = Table("run", "came to", "selected", "")
     for run in result["runs"]:
         lines.add_row(
-            run["run"], "the end" if run["finished"] else (run["stages"] or ["nothing"])[-1], run["selected"] or ""
+            run["run"],
+            "the end" if run["finished"] else (run["stages"] or ["nothing"])[-1],
+            run["selected"] or "",
+            ", ".join(run["champion"]),
         )
+    Console().print(lines)
+
+
+def show_release(result: Result) -> None:
+    """What was decided, and why."""
+    Console().print(promoted(result["promotion"]))
+    if folder := result["promotion"]["judgement"]:
+        _lines(Console(), {"Evidence": f"{folder}/judgement.json"})
+
+
+def show_rollback(result: Result) -> None:
+    console = Console()
+    console.print(
+        f"{escape(result['name'].capitalize())}: {result['champion']} again, {result['rolled_back']} no more."
+    )
+    _lines(console, {"Bundle": result["bundle"]})
+
+
+def show_history(result: Result) -> None:
+    """Every decision about a champion, oldest first."""
+    if not result["history"]:
+        Console().print(f"Nothing was decided about a champion named {escape(result['name'])} yet.")
+        return
+    lines = Table("when", Column("run", no_wrap=True), "outcome", "by", "why")
+    for each in result["history"]:
+        run = each["run"] + ("\n  champion" if each["run"] == result["champion"] else "")
+        lines.add_row(each["when"][:10], *map(escape, (run, each["outcome"], each["by"], each["why"])))
     Console().print(lines)
 
 

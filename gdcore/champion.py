@@ -112,7 +112,7 @@ class Champion:
             self._append(file, decision)
 
     def roll_back(self, by: str, why: str) -> Decision:
-        """Take the champion back for the one before it; that one's decision. Raises UserError where there is none."""
+        """Take the champion back for the one before it. Raises UserError where that one is not there to be used."""
         with self._locked() as file:
             held = standing(self._read(_bytes(file))[0])
             if len(held) < 2:
@@ -125,8 +125,9 @@ class Champion:
                     f"Start run {before.run} again with the same settings to have it built anew."
                 )
             told = {"when": now(), "outcome": "rolled back", "by": by, "why": why, "against": fallen.bundle}
-            self._append(file, fallen.model_copy(update=told | {"judgement": None, "evidence": {}}))
-            return before
+            decision = fallen.model_copy(update=told | {"judgement": None, "evidence": {}})
+            self._append(file, decision)
+            return decision
 
     @contextmanager
     def _locked(self) -> Iterator[BinaryIO]:

@@ -139,7 +139,7 @@ def verdict(contest: Contest, limits: Sequence[Limit]) -> Verdict:
         return {"promote": False, "reason": f"It breaks a hard limit: {faults}."}
     change = contest["difference"]
     if change is None:
-        return {"promote": True, "reason": "It is the first, and every hard limit holds."}
+        return {"promote": True, "reason": "There is no champion to compare it with, and every hard limit holds."}
     if improvement(contest) > 0:
         reason = f"It beats the champion beyond the 95 % interval: {_words(contest)}. Every hard limit holds."
         return {"promote": True, "reason": reason}

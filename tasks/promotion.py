@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from prefect.events import emit_event
 
 from gdcore import champion as champions
-from gdcore.artifacts import Ref
+from gdcore.artifacts import Ref, Store
 from gdcore.champion import RULE, Champion, Decision, Outcome, Overtaken
 from gdcore.config import RunConfig
 from gdcore.errors import UserError
@@ -156,11 +156,11 @@ def settle(
         },
     )
     Champion(run.store, name).decide(decision)
-    tell(run, name, decision)
+    tell(run.store, name, decision)
     return _told(run, name, outcome, reason, judged)
 
 
-def tell(run: Run, name: str, decision: Decision) -> None:
+def tell(store: Store, name: str, decision: Decision) -> None:
     """Emit the decision as a Prefect event, for automations to act on."""
     contest = decision.evidence.get("contest", {})
     log.info("champion %r: %s %s by %s", name, decision.run, decision.outcome, decision.by)
@@ -178,7 +178,7 @@ def tell(run: Run, name: str, decision: Decision) -> None:
             "why": decision.why,
             "run": decision.run,
             "about": decision.about,
-            "bundle": str(run.store.path(decision.bundle) / "bundle"),
+            "bundle": str(store.path(decision.bundle) / "bundle"),
             "criterion": contest.get("criterion"),
             "challenger": contest.get("challenger"),
             "champion": contest.get("champion"),

@@ -1,0 +1,100 @@
+"""The commands about champions; `flows.cli` has the others."""
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from flows.console import answer, quiet_stdout
+from flows.options import HERE, Home, Json
+from gdcore.errors import UserError
+
+Name = Annotated[str, Option(help="Which champion; by default the one that the run's settings name.")]
+
+RELEASE_EXAMPLES = """Examples:\n
+    gdflow release\n
+    gdflow release 20260102T030405Z_coco_ab12 --approve --comment "reads better"\n
+    gdflow release --rollback\n
+    gdflow release --history --json"""
+
+
+def release(
+    run: Annotated[str, Argument(help="The challenger; by default the newest run that finished.")] = "latest",
+    approve: Annotated[bool, Option("--approve", help="Make it the champion, whatever the rule says.")] = False,
+    reject: Annotated[bool, Option("--reject", help="Keep it out, whatever the rule says.")] = False,
+    judge: Annotated[bool, Option("--judge", help="Say what the rule says, and change nothing.")] = False,
+    rollback: Annotated[bool, Option("--rollback", help="Go back to the champion before this one.")] = False,
+    history: Annotated[bool, Option("--history", help="Show what was decided, when, by whom and why.")] = False,
+    by: Annotated[str, Option(help="Who decides; by default the user of this shell.")] = "",
+    comment: Annotated[str, Option(help="Why; recorded with the decision.")] = "",
+    name: Name = "",
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Judge a run's model against the champion on today's held-out text, and promote or reject it."""
+    from flows import results
+
+    asked = {"--approve": approve, "--reject": reject, "--judge": judge, "--rollback": rollback, "--history": history}
+    if len(given := [option for option, chosen in asked.items() if chosen]) > 1:
+        raise UserError(f"{' and '.join(given)} do not go together: give one of them")
+    if history:
+        answer(_history(home, name), json, results.show_history)
+        return
+    person = by or (_user() if approve or reject or rollback else "")
+    if rollback:
+        with quiet_stdout():
+            from flows.release import roll_back
+
+            result = roll_back(home, _existing(home, name), person, comment)
+        answer(result, json, results.show_rollback)
+        return
+    from flows.server import connected
+    from gdcore import runs
+
+    challenger = runs.find(home, run).name  # a misspelt one is told at once
+    with quiet_stdout(), connected(home) as ready:
+        from flows.release import release as release_flow
+
+        decide = "approve" if approve else "reject" if reject else "nobody" if judge else "rule"
+        ready()
+        result = release_flow(challenger, decide, person, comment, name, home.absolute())
+    answer(result, json, results.show_release)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without users
+        raise UserError("who decides? This machine does not know your name: say it with --by") from None
+
+
+def champion_bundle(home: Path, name: str) -> Path:
+    """The champion's bundle. Raises UserError where there is none."""
+    from gdcore.artifacts import Store
+    from gdcore.champion import Champion
+
+    return Champion(Store(home.absolute() / "artifacts"), name).bundle()
+
+
+def _history(home: Path, name: str) -> dict[str, object]:
+    from gdcore.artifacts import Store
+    from gdcore.champion import Champion
+
+    champion = Champion(Store(home.absolute() / "artifacts"), _existing(home, name))
+    decisions = champion.history()
+    present = champion.current()
+    return {
+        "name": champion.name,
+        "champion": present.run if present else None,
+        "history": [decision.model_dump(mode="json") for decision in decisions],
+    }
+
+
+def _existing(home: Path, name: str) -> str:
+    """The name given; left out, the only one there is, or the default."""
+    from gdcore.artifacts import Store
+    from gdcore.champion import DEFAULT, names
+
+    known = names(Store(home.absolute() / "artifacts"))
+    return name or (known[0] if len(known) == 1 else DEFAULT)
