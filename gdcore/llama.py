@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from gdcore.artifacts import file_digest
 from gdcore.errors import UserError
 
 SIZES = {
@@ -25,6 +26,11 @@ SIZES = {
 """Our settings by their names there."""
 
 
+def identity(folder: Path) -> dict[str, str]:
+    """What decides the outcome of starting from a folder: the digests of its config and weights, by file name."""
+    return {path.name: file_digest(path) for path in _files(folder)}
+
+
 class Stateful(Protocol):
     """The part of a module that reading weights needs."""
 
@@ -37,14 +43,11 @@ def read_sizes(folder: Path, vocab_size: int) -> dict[str, Any]:
 
     Raises UserError for a folder without one, for a model of another kind, and for one of another vocabulary.
     """
-    path = folder / "config.json"
+    path = _files(folder)[0]
     try:
         values: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(
-            f"generator.from: {path} cannot be read ({error}); expected the folder of a model in Llama's layout, with "
-            "config.json and model.safetensors"
-        ) from None
+    except ValueError as error:
+        raise UserError(f"generator.from: {path} is no JSON ({error}); copy the model's folder anew") from None
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     heads = values.get("num_attention_heads", 1)
     head_dim = values.get("hidden_size", 0) // heads
@@ -75,10 +78,7 @@ def read_weights(model: Stateful, folder: Path) -> None:
     """
     own = model.state_dict()
     found: dict[str, Tensor] = {}
-    paths = sorted(folder.glob("*.safetensors"))
-    if not paths:
-        raise UserError(f"generator.from: {folder} has no *.safetensors; expected model.safetensors in Llama's layout")
-    for path in paths:
+    for path in _files(folder)[1:]:
         with safe_open(path, framework="pt") as file:  # pyright: ignore[reportUnknownVariableType]
             for name in file.keys():  # noqa: SIM118
                 found[name] = file.get_tensor(name)
@@ -94,3 +94,15 @@ def read_weights(model: Stateful, folder: Path) -> None:
                 f"{tuple(own[name].shape)}"
             )
     model.load_state_dict({name: tensor.to(torch.float32) for name, tensor in found.items()})
+
+
+def _files(folder: Path) -> list[Path]:
+    """`config.json`, then the weights. Raises UserError unless there are both."""
+    config, weights = folder / "config.json", sorted(folder.glob("*.safetensors"))
+    if not config.is_file() or not weights:
+        missing = "*.safetensors" if config.is_file() else "config.json"
+        raise UserError(
+            f"generator.from: {folder} has no {missing}; expected the folder of a model in Llama's layout, with "
+            "config.json and model.safetensors"
+        )
+    return [config, *weights]

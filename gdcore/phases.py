@@ -64,9 +64,8 @@ def run_pretraining(
         yield from logged(checkpointed(reports, state, work, config.checkpoint_every), config.steps, work)
 
     load_weights(generator, work / "best_generator.safetensors")
-    publish(
-        state, out, work, {"generator": generator_config.model_dump(), "vocab_size": vocab_size, "context": context}
-    )
+    built = generator.config.model_dump(mode="json")  # sizes that were read from a user's folder included
+    publish(state, out, work, {"generator": built, "vocab_size": vocab_size, "context": context})
     write_json(
         out / "summary.json",
         {

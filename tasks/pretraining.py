@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from gdcore.artifacts import Ref
 from gdcore.config import RunConfig
@@ -34,9 +35,23 @@ def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref) -> Stage
         run,
         "pretraining",
         make,
-        config=config.model_dump(mode="json", include={"generator", "pretrain", "context", "seed"}),
-        inputs={"tokens": tokens, "validation": validation},
+        config=config.model_dump(
+            mode="json",
+            include={"generator", "pretrain", "context", "seed"},
+            exclude={"generator": {"start"}},  # a user's folder counts by what is in it, not by where it lies
+        ),
+        inputs={"tokens": tokens, "validation": validation} | _start(config),
         sources=["gdcore.phases", f"gdcore.generators.{config.generator.name}"],
     )
     show_training(run, "pretraining", done.ref)
     return done
+
+
+def _start(config: RunConfig) -> dict[str, Any]:
+    """The user's weights that training starts from, if any."""
+    folder = getattr(config.generator, "start", None)
+    if folder is None:
+        return {}
+    from gdcore.llama import identity
+
+    return {"start": identity(folder)}

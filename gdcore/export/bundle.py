@@ -6,7 +6,8 @@ tokenizer.json  tokenizer_config.json           text ↔ ids
 parity.json                                     how closely the graphs agree with torch
 manifest.json                                   what all this is; digests of every file
 ```
-The same checkpoint gives the same bytes.
+The same checkpoint gives the same bytes. A model in Llama's layout is written beside the bundle in that layout too
+(`gdcore.export.llama`).
 """
 
 import json
@@ -25,6 +26,7 @@ from gdcore.checkpoint import load_discriminator, load_generator
 from gdcore.export import parity
 from gdcore.export.discriminators import discriminator_model
 from gdcore.export.generation import generation_model
+from gdcore.export.llama import write_llama
 from gdcore.export.scoring import scoring_model
 from gdcore.export.step import Step
 from gdcore.progress import Progress
@@ -73,6 +75,8 @@ def export_bundle(
         (bundle / name).write_bytes(model.SerializeToString(deterministic=True))
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(tokens / name, bundle / name)
+    if generator.config.name == "transformer":  # a layout that other programs read
+        write_llama(generator, tokens, out / "huggingface")
 
     shards = _texts(tokens)
     figures = yield from parity.measure(bundle, generator, discriminator, shards, config.parity_texts)
