@@ -1,8 +1,7 @@
 """Linear chains of labels: sums over all labellings of a text, and the likeliest one, by scans in log-space.
 
 A labelling's score is Σ_t emission[t, label_t] + Σ_t transition[label_{t−1}, label_t]; its probability is the
-exponential of that over Z, the sum over all labellings (Lafferty, McCallum & Pereira 2001). PAD, on the right, carries no
-label.
+exponential of that over Z, the sum over all labellings (Lafferty et al. 2001). PAD, on the right, bears no label.
 
 Shapes: B texts, T tokens, S labels.
 """

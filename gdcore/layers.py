@@ -90,3 +90,8 @@ def average(features_BTD: Tensor, mask_BT: Tensor) -> Tensor:
     """Each feature's mean `(B,D)` over the tokens of a text."""
     inside_BT1 = mask_BT.unsqueeze(-1).to(features_BTD.dtype)
     return (features_BTD * inside_BT1).sum(dim=1) / inside_BT1.sum(dim=1)
+
+
+def unwrapped(logits: Tensor) -> Tensor:
+    """Logits `(…,K)` of K classes; where there is but one logit, `(…)`."""
+    return logits.squeeze(-1) if logits.shape[-1] == 1 else logits

@@ -7,11 +7,10 @@ Shapes: B texts, T tokens, V vocabulary, D embedding, H hidden, K classes.
 
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore.layers import embed
+from gdcore.layers import embed, unwrapped
 from gdcore.settings import Settings
 
 
@@ -40,14 +39,15 @@ class Discriminator(nn.Module):
         self.verdict = nn.Linear(config.hidden_dim, num_classes)
 
     def token_logits(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
-        """Logits `(B,T)` of every prefix of ids `(B,T)` or soft rows `(B,T,V)`; zero where `mask_BT` is false.
-
-        Of K classes `(B,T,K)`.
-        """
-        hidden_BTH, _ = self.lstm(self.dropout(embed(inputs, self.embedding.weight)))
-        return (self.verdict(self.dropout(self.norm(hidden_BTH))) * mask_BT.unsqueeze(-1)).squeeze(-1)
+        """Logits `(B,T)`, or `(B,T,K)`, of every prefix of ids `(B,T)` or soft rows `(B,T,V)`; zero on PAD."""
+        return unwrapped(self._logits(inputs, mask_BT))
 
     def forward(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
         """Logits `(B,)`, positive means «real»; `(B,K)` of K classes."""
-        last_B = mask_BT.sum(dim=1).clamp(min=1) - 1
-        return self.token_logits(inputs, mask_BT)[torch.arange(len(last_B), device=last_B.device), last_B]
+        last_B11 = (mask_BT.sum(dim=1).clamp(min=1) - 1)[:, None, None]
+        logits_BTK = self._logits(inputs, mask_BT)
+        return unwrapped(logits_BTK.gather(1, last_B11.expand(-1, 1, logits_BTK.shape[2])).squeeze(1))
+
+    def _logits(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
+        hidden_BTH, _ = self.lstm(self.dropout(embed(inputs, self.embedding.weight)))
+        return self.verdict(self.dropout(self.norm(hidden_BTH))) * mask_BT.unsqueeze(-1)

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore.layers import average, embed
+from gdcore.layers import average, embed, unwrapped
 from gdcore.settings import Settings
 
 
@@ -45,7 +45,7 @@ class Discriminator(nn.Module):
 
     def forward(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
         """Logits `(B,)`, or `(B,K)`, of ids `(B,T)` or soft rows `(B,T,V)`; PAD changes nothing."""
-        return self.verdict(self.dropout(self.features(inputs, mask_BT))).squeeze(-1)
+        return unwrapped(self.verdict(self.dropout(self.features(inputs, mask_BT))))
 
     def features(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
         """Features `(B,H)`."""

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore.layers import Convolutions, Highway, embed
+from gdcore.layers import Convolutions, Highway, embed, unwrapped
 from gdcore.settings import Settings
 
 
@@ -44,7 +44,7 @@ class Discriminator(nn.Module):
 
     def forward(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
         """Logits `(B,)`, or `(B,K)`, of ids `(B,T)` or soft rows `(B,T,V)`; PAD changes nothing."""
-        return self.view_logits(inputs, mask_BT).mean(dim=1).squeeze(-1)
+        return unwrapped(self.view_logits(inputs, mask_BT).mean(dim=1))
 
     def view_logits(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
         """Logits `(B,W,K)` of each view by itself."""

@@ -1,9 +1,9 @@
 """Support vector machine: a linear verdict on n-grams that minimises ½‖w‖² + C Σ ξ², ξ the hinge.
 
 Cortes & Vapnik 1995 with the squared hinge, as liblinear has it (Fan et al. 2008, eq. 3): strictly convex, so there is
-one optimum. As there, the bias is the weight of a feature that is always 1, and K classes are K machines, each its class
-against the rest. Single tokens have a weight each; longer n-grams share `num_buckets` by hash (Weinberger et al. 2009).
-A text's counts are divided by the root of how many n-grams it has.
+one optimum. As there, the bias is the weight of a feature that is always 1, and K classes are K machines, each for its
+class against the rest. Single tokens have a weight each; longer n-grams share `num_buckets` by hash (Weinberger et al.
+2009). A text's counts are divided by the root of how many n-grams it has.
 
 The sum runs over the texts shown at once. Learnt from N texts in batches of B, C is what it would be for all N at once
 times N / B. AdamW's own weight decay would be a second ½‖w‖²: set it to 0.
@@ -19,6 +19,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore.layers import unwrapped
 from gdcore.settings import Settings
 
 PRIME, MULTIPLIER = 2**31 - 1, 1_000_003
@@ -65,7 +66,7 @@ class Discriminator(nn.Module):
             index_BL, mass_BL, inside_BL = self._ngrams(ids_BT, mass_BT, mask_BT, size)
             summed_BK = summed_BK + (nn.functional.embedding(index_BL, self.weight) * mass_BL.unsqueeze(-1)).sum(dim=1)
             number_B = number_B + inside_BL.sum(dim=1)
-        return (summed_BK / number_B.unsqueeze(-1).sqrt() + self.bias).squeeze(-1)
+        return unwrapped(summed_BK / number_B.unsqueeze(-1).sqrt() + self.bias)
 
     def _ngrams(self, ids_BT: Tensor, mass_BT: Tensor, mask_BT: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
         """Of each n-gram that begins at a token: its feature, its mass (0 if it leaves the text), if it is inside."""
