@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def names(kind: str) -> list[str]:
-    """The plug-ins of a folder of gdcore (`generators`, `discriminators`, `objectives`, `metrics`), sorted."""
+    """The plug-ins of a folder of gdcore (`generators`, `objectives`, `metrics`, `encoders` …), sorted."""
     return sorted(path.stem for path in (HERE / kind).glob("[a-z]*.py"))
 
 

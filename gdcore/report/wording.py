@@ -34,8 +34,8 @@ DIRECTION: dict[Family, Better | None] = {
     "other": None,
 }
 """Of a family's metrics, where a metric does not say otherwise."""
-NO_VERDICT = ("perplexity", "nll_per_text", "nll_gap")
-"""What says nothing of its own about which model is better: another way of writing the NLL, and a diagnosis."""
+NO_VERDICT = ("perplexity", "nll_per_text", "nll_gap", "mmd_p", "energy_p")
+"""What says nothing of its own about which model is better: another way of writing the NLL, a diagnosis, and tests."""
 
 
 class Metric(NamedTuple):
@@ -88,6 +88,28 @@ METRICS = {
     "longest_copy_share": Metric("longest copy, share", "the same as a share of the text", 3, "memorisation"),
     "longest_copy_share_floor": Metric(
         "longest copy, share, floor", "the same for real held-out text", 3, "memorisation"
+    ),
+    "frechet": Metric(
+        "Fréchet distance", "how far the samples lie from real text, as points", 4, "distance", True, "lower"
+    ),
+    "mmd": Metric(
+        "MMD²", "the same, whatever the shape of the two clouds; 0 for real text", 5, "distance", False, "lower"
+    ),
+    "mmd_p": Metric("MMD², p-value", "how often chance alone makes it as large", 4, "distance"),
+    "energy": Metric("energy distance", "as MMD², more of it from what lies far off", 5, "distance", False, "lower"),
+    "energy_p": Metric("energy distance, p-value", "how often chance alone makes it as large", 4, "distance"),
+    "precision": Metric("precision", "samples that lie where real texts do", 3, "distance"),
+    "recall": Metric("recall", "real texts that lie where samples do", 3, "distance"),
+    "density": Metric("density", "how thickly real texts lie around a sample", 3, "distance"),
+    "coverage": Metric("coverage", "real texts that have a sample near by", 3, "distance", False, "higher"),
+    "mauve": Metric("MAUVE", "how much the two clouds overlap, cell by cell; 1 at best", 3, "distance", True, "higher"),
+    "c2st_auc": Metric(
+        "told from real text",
+        "how surely a fresh classifier tells samples: .5 never, 1 always",
+        3,
+        "distance",
+        True,
+        "lower",
     ),
     "vocabulary_coverage": Metric(
         "vocabulary coverage", "words of the real text that are used at all", 3, "diversity", True
