@@ -72,7 +72,7 @@ def calibrate(real_R: Values, fake_F: Values, sampling: Sampling) -> Calibration
     right = int(((logits_N > 0) == is_real_N).sum())
     return {
         "texts": num,
-        "ranked": figure(_ranked(logits_N[:num], logits_N[num:]), sampling),
+        "ranked": figure(ranked(logits_N[:num], logits_N[num:]), sampling),
         "accuracy": figure(Share(right, 2 * num), sampling),
         "slope": slope,
         "offset": offset,
@@ -103,7 +103,7 @@ def fit(logits_N: Values, is_real_N: np.ndarray) -> tuple[float, float]:
     return slope, float(weights[1]) - slope * centre
 
 
-def _ranked(real_R: Values, fake_F: Values) -> Stated:
+def ranked(real_R: Values, fake_F: Values) -> Stated:
     """The share of pairs in the right order, ties counting half, with DeLong's interval (1988)."""
     order_F, order_R = np.sort(fake_F), np.sort(real_R)
     below = np.searchsorted(order_F, real_R, "left") + np.searchsorted(order_F, real_R, "right")

@@ -5,38 +5,54 @@ What is reported is measured on the test split; which model goes on is decided o
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from gdcore import plugins
 from gdcore import protocol as protocols
-from gdcore.calibration import calibrate, probability
+from gdcore.calibration import calibrate
 from gdcore.checkpoint import load_generator
-from gdcore.contracts import Generator
+from gdcore.drawing import Drawing, slug
 from gdcore.errors import UserError
 from gdcore.evaluated import Evaluation, Row
 from gdcore.evidence import Likelihoods
+from gdcore.frontier import frontier
 from gdcore.gallery import NUM_SHOWN, Critic, Texts, TrainingTexts, gallery
 from gdcore.intervals import Ratio, figure
-from gdcore.judging import Judge, evaluate_texts, read_texts
+from gdcore.judging import Judge
 from gdcore.metrics.nll import held_out
 from gdcore.progress import Progress
-from gdcore.sampling import Decoding, sample
+from gdcore.sampling import Decoding
 from gdcore.selection import compare, criteria_protocol, select
 from gdcore.settings import Settings
 from gdcore.shards import Shards
 from gdcore.tokenizer import Tokenizer
 
-__all__ = ["EvaluationConfig", "evaluate_models", "evaluate_texts", "read_texts"]
-
 MODELS = ("pretrained", "finetuned")
+GRID = (
+    *(Decoding(temperature=temperature) for temperature in (1.0, 0.9, 0.8, 0.7)),
+    Decoding(top_k=40),
+    Decoding(top_p=0.9),
+    Decoding(min_p=0.1),
+    Decoding(candidates=4),
+    Decoding(candidates=4, choose="discriminator"),
+)
+"""Each way of making a model safer than it is, so that a claim to be better is held against all of them."""
+CURVE_METRICS = (
+    "nll", "bleu", "self_bleu", "lm_score", "reverse_lm", "distinct", "unique", "copy_rate", "length",
+)  # fmt: skip
+"""Both planes of the frontier, and what shows that a decoding went wrong."""
 NUM_JUDGED = 2000
 """Texts of each side that the discriminator is asked about."""
+LIKELIHOODS = "likelihoods.npz"
+"""Per held-out text its tokens, its bytes, and its summed NLL under each model."""
 
 
 class EvaluationConfig(Settings):
@@ -46,11 +62,12 @@ class EvaluationConfig(Settings):
     """Which named protocol (`gdflow list protocols`); figures of different protocols must not be compared."""
     num_samples: int = Field(default=2000, ge=2)
     """Texts drawn from each model at each decoding; with prompts, no more than there are test prompts."""
-    decodings: tuple[Decoding, ...] = Field(
-        default=tuple(Decoding(temperature=temperature, top_k=0, top_p=1.0) for temperature in (1.0, 0.9, 0.8, 0.7)),
-        min_length=1,
-    )
-    """How texts are drawn. The first is the one that selection looks at; all of them make the curve."""
+    decodings: tuple[Decoding, ...] = Field(default=GRID, min_length=1)
+    """How texts are drawn, the same for every model. The first is the one that selection looks at; all of them make the
+    curves. Decodings that differ in their candidates alone share them, and cost as much as the one with the most."""
+    curve_metrics: tuple[str, ...] = CURVE_METRICS
+    """What is measured at the decodings after the first, as far as the protocol measures it: they only make curves, and
+    some metrics cost more than that is worth. Empty: everything."""
     batch_size: int = Field(default=512, ge=1)
     """Texts drawn at a time."""
 
@@ -59,6 +76,13 @@ class EvaluationConfig(Settings):
     def _known(cls, name: str) -> str:
         protocols.load(name)
         return name
+
+    @field_validator("curve_metrics")
+    @classmethod
+    def _existing(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(names) - set(plugins.names("metrics")):
+            raise ValueError(f"no metrics named {', '.join(sorted(unknown))}; `gdflow list metrics` names them")
+        return names
 
 
 @dataclass(frozen=True)
@@ -119,22 +143,24 @@ def evaluate_models(
     lengths = np.array([len(text.encode()) for text in test.texts], np.float64)
     valid_figures: dict[str, Any] = {}
     valid_nll: dict[str, Ratio] = {}
+    test_nll: dict[str, Ratio] = {}
+    critic = Critic(finetuning, tokens, device)
     for model, checkpoint in checkpoints.items():
         generator: Any = load_generator(checkpoint).to(device)
+        drawing = Drawing(generator, critic.discriminator, tokenizer, seed, config.batch_size)
         nll, valid_nll[model] = (held_out(generator, split.shards) for split in (test, valid))
+        test_nll[model] = nll
         likelihoods = Likelihoods(nll, lengths, held_out(generator, train.some(len(test.texts))))
         yield progress(f"{model}: held-out NLL {figure(nll, protocol.sampling)['value']:.3f}")
-        for decoding in config.decodings:
-            texts = _draw(generator, tokenizer, test, num, decoding, seed, config.batch_size)
+        for i, (decoding, texts) in enumerate(drawing.each(config.decodings, test, num)):
             path = out / "samples" / f"{model}_{slug(decoding)}.txt"
             path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
             # The likelihood is the model's own, at temperature 1, whatever the decoding.
-            rows.append({"model": model, "decoding": decoding.model_dump(), **judge(texts, likelihoods)})
-            if decoding == config.decodings[0]:
+            result = judge(texts, likelihoods, only=config.curve_metrics if i else ())
+            rows.append({"model": model, "decoding": decoding.model_dump(), **result})
+            if i == 0:
                 shown[model] = _shown(test, test.prompted, texts)
-                judged = texts
-                if valid.prompted:
-                    judged = _draw(generator, tokenizer, valid, num, decoding, seed, config.batch_size)
+                judged = drawing.texts(decoding, valid, num) if valid.prompted else texts
                 valid_figures[model] = judge_valid(judged)["metrics"]
             bleu = rows[-1]["metrics"].get("bleu_4")
             yield progress(f"{model} at {decoding}" + (f": BLEU-4 {bleu['value']:.3f}" if bleu else ""))
@@ -146,35 +172,26 @@ def evaluate_models(
     same = _digest(pretraining) == _digest(finetuning)
     stopped = json.loads((finetuning / "summary.json").read_text()).get("stopped")
     selection = select(comparisons, same=same, stopped=stopped)
-    critic = Critic(finetuning, tokens, device)
     logits = {name: critic(texts) for name, texts in shown.items()}
     calibration = {model: calibrate(logits["real"], logits[model], protocol.sampling) for model in MODELS}
     yield progress("the discriminator asked")
-    line, known = calibration[after], TrainingTexts(train.texts, judge.how)
-    samples = {
-        name: gallery(texts, logits[name], lambda logit: probability(line["slope"] * logit + line["offset"]), known)
-        for name, texts in shown.items()
-    }
+    line = calibration[after]["slope"], calibration[after]["offset"]
+    known = TrainingTexts(train.texts, judge.how)
+    samples = {name: gallery(texts, critic, logits[name], line, known) for name, texts in shown.items()}
     evaluation: Evaluation = {
         "protocol": protocol.id,
         "about": protocol.about,
         "seed": seed,
         "splits": {name: len(split.texts) for name, split in splits.items()},
         "rows": rows,
+        "frontier": frontier(rows, protocol.seed),
         "selection": selection,
+        "held_out": _write_likelihoods(out / LIKELIHOODS, test.texts, lengths, test_nll),
         "calibration": calibration,
         "samples": samples,
     }
     (out / "evaluation.json").write_text(json.dumps(evaluation, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     yield progress(f"{selection['selected']} selected")
-
-
-def slug(decoding: Decoding) -> str:
-    """A decoding as part of a file's name: `t0.9`, `t1_k40_p0.95`."""
-    parts = [f"t{decoding.temperature:g}"]
-    parts += [f"k{decoding.top_k}"] if decoding.top_k else []
-    parts += [f"p{decoding.top_p:g}"] if decoding.top_p < 1 else []
-    return "_".join(parts)
 
 
 def _open(corpus: Path, tokens: Path, validation: Path, split: str) -> Split:
@@ -197,18 +214,6 @@ def _real_row(train: Split, valid: Split, test: Split, num: int, protocol: proto
     return {"model": "real", "decoding": None, **result}
 
 
-def _draw(
-    generator: Generator, tokenizer: Tokenizer, split: Split, num: int, decoding: Decoding, seed: int, batch_size: int
-) -> list[str]:
-    """Fresh texts; where the split has prompts, one to each of the first `num`."""
-    prompts: Sequence[Sequence[int]] | None = None
-    if split.prompted:
-        prompts = [split.shards.row(row)[0].tolist() for row in split.prompted[:num]]
-        num = len(prompts)
-    ids = sample(generator, num, seed=seed, decoding=decoding, prompts=prompts, batch_size=batch_size)
-    return [" ".join(tokenizer.decode(row).split("\n")) for row in ids]
-
-
 def _shown(split: Split, rows: Sequence[int], texts: Sequence[str] | None = None) -> Texts:
     """Texts with the prompts of these rows; without texts given, the rows' own."""
     rows = rows[:NUM_JUDGED]
@@ -218,3 +223,15 @@ def _shown(split: Split, rows: Sequence[int], texts: Sequence[str] | None = None
 
 def _digest(checkpoint: Path) -> str:
     return hashlib.sha256((checkpoint / "generator.safetensors").read_bytes()).hexdigest()
+
+
+def _write_likelihoods(path: Path, texts: Sequence[str], bytes_N: NDArray[np.float64], nll: Mapping[str, Ratio]) -> str:
+    """Keep what each model says of each held-out text, so that other models can be compared with it text by text.
+
+    Returns the digest of the texts: only figures that were taken on the same ones are paired.
+    """
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    tokens_N = next(iter(nll.values())).denominators_N
+    arrays: dict[str, Any] = {"texts": np.array(digest), "tokens": tokens_N, "bytes": bytes_N}
+    np.savez(path, **arrays, **{model: ratio.numerators_N for model, ratio in nll.items()})
+    return digest

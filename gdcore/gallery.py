@@ -4,7 +4,7 @@ Shapes: B texts, T tokens, N texts.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, NotRequired
@@ -14,9 +14,10 @@ import torch
 from typing_extensions import TypedDict
 
 from gdcore.batches import ordered_batches
+from gdcore.calibration import probability
 from gdcore.checkpoint import load_discriminator
 from gdcore.intervals import Values
-from gdcore.nearest import nearest
+from gdcore.nearest import Library
 from gdcore.shards import Ids, Shards
 from gdcore.tokenizer import Tokenizer
 from gdcore.words import Splitter, split
@@ -80,6 +81,25 @@ class Critic:
         logits = [self.discriminator(batch.tokens_BT, batch.mask_BT).float().cpu() for batch in batches]
         return torch.cat(logits).double().numpy()
 
+    def spans(self, shown: Texts) -> list[list[tuple[int, int, float]]] | None:
+        """Where each text looks made up, in characters, with the probability; None if the discriminator cannot say."""
+        if not hasattr(self.discriminator, "spans"):
+            return None
+        # The tokenizer knows which characters a token was made of; the text stands behind BOS, or prompt and SEP.
+        offsets = [
+            each.offsets for each in self.tokenizer.backend.encode_batch(list(shown["texts"]), add_special_tokens=False)
+        ]
+        found: list[list[tuple[int, int, float]]] = []
+        for batch in ordered_batches(self._shards(shown), BATCH):
+            batch = batch.to(self.device)
+            for spans, given in zip(
+                self.discriminator.spans(batch.tokens_BT, batch.mask_BT), batch.prompt_lengths_B.tolist(), strict=True
+            ):
+                places = offsets[len(found)]
+                inside = [(max(0, a - given), min(b - given, len(places)), p) for a, b, p in spans]
+                found.append([(places[a][0], places[b - 1][1], round(p, 4)) for a, b, p in inside if b > a])
+        return found
+
     def _shards(self, shown: Texts) -> Shards:
         """The texts as ids, cut where the context ends."""
         prompts = self.tokenizer.encode([prompt or "" for prompt in shown["prompts"]])
@@ -93,21 +113,24 @@ class Critic:
 
 
 def gallery(
-    shown: Texts, logits_N: Values, probability: Callable[[Values], Values], train: "TrainingTexts"
+    shown: Texts, critic: Critic, logits_N: Values, line: tuple[float, float], train: "TrainingTexts"
 ) -> list[Sample]:
-    """The first texts with all that is known of each."""
-    texts = list(shown["texts"][:NUM_SHOWN])
-    near = train.nearest_to(texts)
-    return [
+    """The first texts with all that is known of each; `line` is the slope and offset of a calibrated logit."""
+    quoted: Texts = {"texts": shown["texts"][:NUM_SHOWN], "prompts": shown["prompts"][:NUM_SHOWN]}
+    near, spans = train.nearest_to(quoted["texts"]), critic.spans(quoted)
+    samples: list[Sample] = [
         {
             "text": text,
-            "prompt": shown["prompts"][i],
-            "logit": round(float(logits_N[i]), 4),
-            "probability": round(float(probability(logits_N[i])), 4),
-            "nearest": near[i],
+            "prompt": prompt,
+            "logit": round(float(logit), 4),
+            "probability": round(float(probability(line[0] * logit + line[1])), 4),
+            "nearest": nearest,
         }
-        for i, text in enumerate(texts)
+        for text, prompt, logit, nearest in zip(quoted["texts"], quoted["prompts"], logits_N, near, strict=False)
     ]
+    for sample, found in zip(samples, spans or [], strict=False):
+        sample["spans"] = found
+    return samples
 
 
 class TrainingTexts:
@@ -117,7 +140,7 @@ class TrainingTexts:
         # NLTK's tokeniser rewrites quotation marks, which could not be found again in the text.
         self.texts = texts[:MOST]
         self.how: Splitter = "words" if how == "nltk" else how
-        self.units = self._units(self.texts)
+        self.library = Library(self._units(self.texts))
 
     def nearest_to(self, texts: Sequence[str]) -> list[Nearest | None]:
         """Of each text the training text with the least edit distance, case ignored; None for an empty text."""
@@ -126,7 +149,7 @@ class TrainingTexts:
         found: list[Nearest | None] = [None] * len(texts)
         if not asked:
             return found
-        rows, distances = nearest([units[i] for i in asked], self.units)
+        rows, distances = self.library.nearest([units[i] for i in asked])
         for i, row, distance in zip(asked, rows, distances, strict=True):
             text = self.texts[int(row)]
             differs = differing(text, split([text], self.how)[0], units[i])

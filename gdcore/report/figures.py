@@ -56,17 +56,17 @@ def figures(result: Row) -> str:
         if not inside:
             continue
         title, _, question = about.partition(": ")
-        parts.append(f'<h3>{title} <span class="soft">{question}</span></h3>{_family(rows, shown, title)}')
+        parts.append(_family(rows, shown, title, f'{title} <span class="soft">{question}</span>'))
         if rest:
             labels = ", ".join(wording.metric(name).label for name in rest[:4]) + (" …" if len(rest) > 4 else "")
-            parts.append(details(f"{len(rest)} more: {escape(labels)}", _family(rows, rest, f"{title}, the rest")))
+            parts.append(details(f"{len(rest)} more: {escape(labels)}", _family(rows, rest, f"{title}, the rest", "")))
     return section(
         "figures", "How they compare with real text", _counts(rows), *parts, _warnings(rows), _every_decoding(result)
     )
 
 
-def _family(rows: Mapping[str, Row], names: Sequence[str], label: str) -> str:
-    header = ["", *map(model_name, rows), ""]
+def _family(rows: Mapping[str, Row], names: Sequence[str], label: str, heading: str) -> str:
+    header = [heading, *map(model_name, rows), ""]
     lines: list[list[str]] = []
     for name in names:
         metric = wording.metric(name)

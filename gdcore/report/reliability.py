@@ -7,7 +7,7 @@ from gdcore.report.markup import figure_cell, model_name, note, section, table
 from gdcore.report.svg import Point, Series, chart
 
 Row = dict[str, Any]
-FORMS = (("raw", "as it says"), ("fitted", "after a line through its logits"))
+FORMS = (("raw", "as it says"), ("fitted", "recalibrated"))
 
 
 def charts(result: Row) -> list[str]:
@@ -38,11 +38,12 @@ def calibration(result: Row) -> str:
             f"Asked about {texts:,} held-out real texts and as many generated ones. «Ranked rightly» is the share of "
             "pairs in which the real text got the higher verdict: at .5 the texts cannot be told apart, which is what "
             "the generator is after. A discriminator of pairs has no threshold of its own, so only its ranking counts "
-            "before the line is fitted."
+            "before it is recalibrated: by a line through its logits, fitted on the other half of the texts. The "
+            "calibration error is the mean distance from the diagonal; by chance alone it would be as large as is said."
         ),
         '<div class="cards charts">' + "".join(f'<figure class="card">{each}</figure>' for each in charts(result)),
         "</div>",
-        table(header, lines, kind="figures", label="The discriminator"),
+        table(header, lines, kind="figures examined", label="The discriminator"),
     )
 
 

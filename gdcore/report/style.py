@@ -59,7 +59,6 @@ body { margin: 0 auto; max-width: 72rem; padding: 2.5rem 1.5rem 4rem; }
 h1 { font-size: 1rem; font-weight: 600; margin: 0; color: var(--soft); overflow-wrap: anywhere; }
 h2 { font-size: 1.3rem; margin: 3.2rem 0 .5rem; }
 h3 { font-size: 1rem; margin: 1.6rem 0 .4rem; }
-h3 .soft { font-weight: 400; margin-left: .35em; }
 p { margin: .4rem 0; max-width: 50rem; }
 a { color: var(--mle); }
 :focus-visible { outline: 2px solid var(--mle); outline-offset: 2px; border-radius: 3px; }
@@ -99,6 +98,10 @@ table.figures td svg, table.criteria td svg { display: inline-block; width: 150p
 table.every { width: auto; font-size: .86rem; }
 table.every tbody th { position: sticky; left: 0; background: var(--paper); white-space: nowrap; }
 table.every thead th { white-space: nowrap; }
+table.criteria td .pm { min-width: 9.5em; }
+table.examined td .pm { min-width: 8.5em; }
+table.figures thead th:first-child { padding-top: 1.5rem; }
+table.figures thead .soft { font-weight: 400; margin-left: .35em; }
 th .about { display: block; color: var(--soft); font-weight: 400; font-size: .84rem; line-height: 1.35; }
 .cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.1rem;

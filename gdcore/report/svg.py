@@ -165,7 +165,7 @@ def _legend(series: Sequence[Series], width: int) -> list[str]:
     x = width - RIGHT
     for each in reversed([each for each in series if each.name]):
         parts.append(_text(x, 33, f"{SIGNS.get(each.colour, '●')} {each.name}", each.colour, "end"))
-        x -= 7 * len(each.name) + 30
+        x -= 6.4 * len(each.name) + 32
     return parts
 
 
