@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_model, save_model
@@ -27,6 +27,19 @@ from gdcore.errors import UserError
 
 KEPT = 2
 """Checkpoints that stay in a work directory: the newest, and one more in case the disk lost its last write."""
+
+
+class Resumable(Protocol):
+    """What a checkpoint holds of a training state."""
+
+    optimizers: Mapping[str, Optimizer]
+    batches: BatchStream
+    step: int
+    memory: dict[str, Any]
+
+    def modules(self) -> dict[str, Any]:
+        """The parts that have weights, by the name of their file."""
+        ...
 
 
 @dataclass
@@ -48,7 +61,7 @@ class TrainState:
         return {name: module for name, module in parts.items() if module is not None}
 
 
-def save_state(state: TrainState, work: Path) -> Path:
+def save_state(state: Resumable, work: Path) -> Path:
     """Write `work/step-…`; it appears whole or not at all. Older checkpoints beyond `KEPT` go."""
     final, draft = work / f"step-{state.step:08d}", work / "step.partial"
     shutil.rmtree(draft, ignore_errors=True)
@@ -69,7 +82,7 @@ def save_state(state: TrainState, work: Path) -> Path:
     return final
 
 
-def load_state(state: TrainState, work: Path) -> bool:
+def load_state(state: Resumable, work: Path) -> bool:
     """Put the newest checkpoint of `work` into `state`; False, and nothing changed, where there is none."""
     found = checkpoints(work)
     if not found:

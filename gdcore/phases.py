@@ -17,6 +17,7 @@ import torch
 from gdcore import plugins
 from gdcore.batches import BatchStream, ordered_batches
 from gdcore.checkpoint import (
+    Resumable,
     TrainState,
     build_discriminator,
     build_generator,
@@ -155,7 +156,7 @@ def adamw(module: Module, learning_rate: float, weight_decay: float) -> torch.op
     return torch.optim.AdamW(trained, lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 
-def resume(state: TrainState, work: Path) -> None:
+def resume(state: Resumable, work: Path) -> None:
     """Go on from the newest checkpoint of `work`; its log loses the lines that a kill left beyond that."""
     load_state(state, work)
     path = work / "metrics.jsonl"
@@ -164,7 +165,7 @@ def resume(state: TrainState, work: Path) -> None:
     path.write_text("".join(line for line in whole if json.loads(line)["step"] <= state.step))
 
 
-def stopped_early(state: TrainState, config: PretrainConfig) -> bool:
+def stopped_early(state: Resumable, config: PretrainConfig) -> bool:
     return state.memory.get("worse", 0) >= config.patience
 
 
@@ -188,6 +189,8 @@ def describe(report: Report) -> str:
         "generator_reward": "reward",
         "discriminator_accuracy": "D accuracy",
         "guard_unique": "unique",
+        "classifier_loss": "loss",
+        "valid_accuracy": "held-out accuracy",
     }
     words = [f"{label} {report[name]:.3f}" for name, label in names.items() if name in report]
     return " · ".join([*words, *([f"stopped: {report['alarm']}"] if "alarm" in report else [])])

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from gdcore.batches import Batch
-from gdcore.checkpoint import TrainState, save_state, save_weights
+from gdcore.checkpoint import Resumable, TrainState, save_state, save_weights
 from gdcore.contracts import Loss, Objective
 from gdcore.guard import GuardConfig
 from gdcore.likelihood import held_out_nll, nll
@@ -120,13 +121,19 @@ def update(
     device = next(state.generator.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=uses_bfloat16(config.precision, device)):
         loss, logs = loss_of(next(state.batches).to(device), state.step)
+    return descend(player, state.optimizers[player], config.clip_norm, state.step, loss, logs)
+
+
+def descend(
+    player: str, optimizer: torch.optim.Optimizer, clip_norm: float, step: int, loss: Tensor, logs: dict[str, Tensor]
+) -> Report:
+    """One step down a loss; returns it with what was logged, each name led by the player's."""
     if not torch.isfinite(loss):
-        raise FloatingPointError(f"the {player}'s loss is {loss.item()} at step {state.step}; lower its learning rate")
-    optimizer = state.optimizers[player]
+        raise FloatingPointError(f"the {player}'s loss is {loss.item()} at step {step}; lower its learning rate")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+    norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
     optimizer.step()
     return {f"{player}_{name}": value.item() for name, value in {"loss": loss, "gradient_norm": norm, **logs}.items()}
 
@@ -148,7 +155,7 @@ def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
     return torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
 
 
-def checkpointed(reports: Iterator[Report], state: TrainState, work: Path, every: int) -> Iterator[Report]:
+def checkpointed(reports: Iterator[Report], state: Resumable, work: Path, every: int) -> Iterator[Report]:
     """Save the whole state every so many steps, so that a killed run loses no more than those."""
     for report in reports:
         if state.step % every == 0:
