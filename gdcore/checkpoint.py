@@ -118,7 +118,7 @@ def load_weights(module: Any, path: Path) -> None:
 
 def load_generator(directory: Path) -> Generator:
     """The generator of a pretraining or finetuning artifact, in evaluation mode."""
-    about = _about(directory)
+    about = read_about(directory)
     generator = build_generator(plugin_config("generators", about["generator"]), about["vocab_size"], about["context"])
     load_model(generator, str(directory / "generator.safetensors"))  # pyright: ignore[reportArgumentType]
     return generator.eval()
@@ -126,7 +126,7 @@ def load_generator(directory: Path) -> Generator:
 
 def load_discriminator(directory: Path) -> Discriminator:
     """The discriminator of a finetuning artifact, in evaluation mode."""
-    about = _about(directory)
+    about = read_about(directory)
     discriminator = build_discriminator(plugin_config("discriminators", about["discriminator"]), about["vocab_size"])
     load_model(discriminator, str(directory / "discriminator.safetensors"))  # pyright: ignore[reportArgumentType]
     return discriminator.eval()
@@ -146,7 +146,8 @@ def build_discriminator(config: Any, vocab_size: int, num_classes: int = 1) -> D
     return plugins.load("discriminators", config.name).Discriminator(config, vocab_size, num_classes)
 
 
-def _about(directory: Path) -> dict[str, Any]:
+def read_about(directory: Path) -> dict[str, Any]:
+    """What weights are weights of. Raises UserError for a folder that holds no trained model."""
     path = directory / "config.json"
     if not path.is_file():
         raise UserError(f"{directory} is no checkpoint: it has no config.json. Give the folder of a trained model.")
