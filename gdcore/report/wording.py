@@ -143,15 +143,22 @@ METRICS = {
         "lower",
     ),
     "backward_bleu_2": Metric(
-        "backward BLEU-2", "real text's wording that the samples have too; higher is better", 3, "diversity"
+        "backward BLEU-2",
+        "real text's wording that the samples have too; higher is better",
+        3,
+        "diversity",
+        False,
+        "higher",
     ),
-    **{f"backward_bleu_{n}": Metric(f"backward BLEU-{n}", "", 3, "diversity") for n in range(3, 10)},
+    **{f"backward_bleu_{n}": Metric(f"backward BLEU-{n}", "", 3, "diversity", False, "higher") for n in range(3, 10)},
     "entropy_1": Metric(
         "entropy of words", "how evenly words (pairs …) are used, nats, on a fixed number of tokens", 3, "diversity"
     ),
     "entropy_2": Metric("entropy of word pairs", "", 3, "diversity"),
     **{f"entropy_{n}": Metric(f"entropy of {n} words in a row", "", 3, "diversity") for n in range(3, 10)},
-    "length_distance": Metric("length distance", "words by which lengths differ from real text's", 3, "surface"),
+    "length_distance": Metric(
+        "length distance", "words by which lengths differ from real text's", 3, "surface", False, "lower"
+    ),
     "length_distance_floor": Metric("length distance, floor", "the same between real and real text", 3, "surface"),
     **{
         f"repetition_{n}": Metric(
@@ -162,8 +169,10 @@ METRICS = {
     "immediate_repeats": Metric("immediate repeats", "words that equal the word before", 4, "surface"),
     "unk_rate": Metric("unknown words", "words that no reference has", 4, "surface"),
     "unk_rate_floor": Metric("unknown words, floor", "words of a reference that no other has", 4, "surface"),
-    "invented_rate": Metric("invented words", "words that no training text and no reference has", 4, "surface"),
-    "literal_unk": Metric("written <unk>", "texts that hold a sign for «unknown»", 4, "surface"),
+    "invented_rate": Metric(
+        "invented words", "words that no training text and no reference has", 4, "surface", False, "lower"
+    ),
+    "literal_unk": Metric("written <unk>", "texts that hold a sign for «unknown»", 4, "surface", False, "lower"),
     "punctuation": Metric("punctuation", "marks among words and marks", 4, "surface"),
     "punctuation_gap": Metric("punctuation, gap", "the same less real text's", 4, "surface"),
     "terminal_punctuation": Metric("ends with a mark", "texts whose last sign is punctuation", 3, "surface"),

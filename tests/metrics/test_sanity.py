@@ -39,6 +39,8 @@ TABLE = {
     "distinct_4": Row("lower", "duplication collapse"),
     "unique": Row("lower", "duplication collapse"),
     "copy_rate": Row("higher", "copying"),
+    "longest_copy": Row("higher", "copying"),
+    "nearest": Row("lower", "copying"),
     "vocabulary_coverage": Row("lower", "duplication collapse", True),
     "length": Row("lower", "word_drop"),
     "lm_score": Row("higher", "word_drop shuffle garble", True),
