@@ -16,8 +16,8 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from gdcore.evidence import Evidence
 from gdcore.intervals import Mean, SetFigure
-from gdcore.judging import read_texts
 from gdcore.metrics import bleu, self_bleu
+from gdcore.text_files import read_texts
 from gdcore.words import split
 
 ORDERS = (2, 3, 4, 5)

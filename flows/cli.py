@@ -120,14 +120,19 @@ def validate(
     epilog="""Examples:\n
     gdflow evaluate\n
     gdflow evaluate --run 20260102T030405Z_coco_ab12 --protocol texygen-paper\n
-    gdflow evaluate --samples generated.txt --references test.txt --train train.txt --json"""
+    gdflow evaluate --samples generated.txt --references test.txt --train train.txt --json
+
+    gdflow evaluate --samples generated.jsonl.gz --references test.jsonl --label-column genre --out judged"""
 )
 def evaluate(
-    samples: Annotated[Path | None, Option(help="Generated texts, one a line.")] = None,
-    references: Annotated[Path | None, Option(help="Real held-out texts, one a line.")] = None,
+    samples: Annotated[Path | None, Option(help="Generated texts, one a line, or .jsonl; either also .gz.")] = None,
+    references: Annotated[Path | None, Option(help="Real held-out texts, likewise.")] = None,
     train: Annotated[
-        Path | None, Option(help="What the generator learnt from, one text a line: for the copy rate.")
+        Path | None, Option(help="What the generator learnt from, likewise: for copies, and for real text's own row.")
     ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    out: Annotated[Path | None, Option(help="Folder to write evaluation.json to, for files.")] = None,
     run: Annotated[str, Option(help="Judge this run's models again instead of files.")] = "latest",
     protocol: Annotated[str, Option(help="How to judge; `gdflow list protocols` names them.")] = "gdflow",
     home: Home = HERE,
@@ -139,13 +144,15 @@ def evaluate(
     if samples or references:
         if not (samples and references):
             raise UserError("--samples and --references go together: generated texts are judged against real ones.")
-        from gdcore.judging import evaluate_texts, read_texts
+        from gdcore import file_evaluation
 
-        judged = evaluate_texts(
-            read_texts(samples), read_texts(references), read_texts(train) if train else None, protocol
-        )
-        answer(dict(judged), json, show_texts)
+        judged = file_evaluation.judge_files(samples, references, train, protocol, text_column, label_column)
+        if out:
+            file_evaluation.write(judged, out)
+        answer(file_evaluation.summary(judged) | ({"out": str(out)} if out else {}), json, show_texts)
         return
+    if train or text_column or label_column or out:
+        raise UserError("--train, --text-column, --label-column and --out go with --samples and --references.")
     from flows.server import connected
 
     with quiet_stdout(), connected(home) as ready:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from flows.console import size
 from gdcore.report import table as tables
@@ -64,13 +64,16 @@ def show_rows(result: Result) -> None:
 
 def show_texts(result: Result) -> None:
     """Two text files, one held to the other."""
+    from gdcore.report import file_table
+
     console = Console()
-    lines = Table("metric", "value", "low", "high", title=f"protocol {result['protocol']}", title_justify="left")
-    for name, figure in result["metrics"].items():
-        lines.add_row(name, *(f"{figure[part]:.4f}" for part in ("value", "low", "high")))
-    console.print(lines)
-    for warning in result["warnings"]:
+    console.print(file_table.render(result))
+    for table in filter(None, (file_table.render_labels(result), *file_table.render_exhibits(result))):
+        console.print(table)
+    for warning in dict.fromkeys(warning for row in reversed(result["rows"]) for warning in row["warnings"]):
         console.print(f"Note: {escape(warning)}")
+    if "out" in result:
+        _lines(console, {"Written": f"{result['out']}/evaluation.json"})
 
 
 def show_validation(result: Result) -> None:
@@ -124,11 +127,12 @@ def show_history(result: Result) -> None:
     if not result["history"]:
         Console().print(f"Nothing was decided about a champion named {escape(result['name'])} yet.")
         return
-    lines = Table("when", Column("run", no_wrap=True), "outcome", "by", "why")
+    console = Console()
     for each in result["history"]:
-        run = each["run"] + ("\n  champion" if each["run"] == result["champion"] else "")
-        lines.add_row(each["when"][:10], *map(escape, (run, each["outcome"], each["by"], each["why"])))
-    Console().print(lines)
+        mark = " [bold]← the champion[/]" if each == result["champion"] else ""
+        when = each["when"][:16].replace("T", " ")
+        console.print(f"{when}  {escape(each['run'])}  [bold]{each['outcome']}[/] by {escape(each['by'])}{mark}")
+        console.print(f"  {escape(each['why'])}")
 
 
 def show_store(result: Result) -> None:

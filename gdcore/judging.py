@@ -1,8 +1,7 @@
 """Texts against texts, under a named protocol: the part of evaluation that needs no model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
@@ -31,27 +30,6 @@ class Result(TypedDict):
     exhibits: list[Exhibit]
 
 
-def read_texts(path: Path) -> list[str]:
-    """The lines of a UTF-8 file, one text each; an empty line is an empty text.
-
-    Raises UserError for a file that is missing, not UTF-8, or without any text.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); expected a text file, one text a line") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, line {line}: not UTF-8; expected a text file, one text a line; convert it") from error
-    # Not splitlines(): it also breaks at U+2028 and at control signs that may stand inside a text.
-    lines = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
-    if not any(map(str.strip, lines)):
-        raise UserError(f"{path}: holds no text; expected one text a line")
-    if "\0" in text:
-        raise UserError(f"{path}: a binary file; expected a text file, one text a line")
-    return lines
-
-
 class Judge:
     """Real texts, made ready once to hold any number of sets of samples against them."""
 
@@ -72,13 +50,20 @@ class Judge:
         self.num_train = None if train is None else len(train)
         self._of_references: dict[str, Any] = {}
 
-    def __call__(self, samples: Sequence[str], likelihoods: Likelihoods | None = None) -> Result:
-        """Judge one set of samples; empty ones score 0, and a warning counts them."""
+    def __call__(
+        self, samples: Sequence[str], likelihoods: Likelihoods | None = None, *, only: Collection[str] = ()
+    ) -> Result:
+        """Judge one set of samples; empty ones score 0, and a warning counts them.
+
+        `only` these metrics of the protocol, where any are named: each is what it would be beside the others.
+        """
         units = self._units(self._at_most(samples, self.protocol.samples, self.protocol.draw))
         evidence = Evidence(units, self.references, self.train, likelihoods, self.protocol.seed, self._of_references)
         measured: dict[str, Measurement] = {}
         exhibits: list[Exhibit] = []
         for name, config in self.protocol.metrics.items():
+            if only and name not in only:
+                continue
             metric = load_plugin("metrics", name)
             measured |= metric.score(config, evidence)
             if hasattr(metric, "exhibits"):

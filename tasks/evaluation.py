@@ -89,13 +89,14 @@ def write_run_report(run: Run, refs: Mapping[str, Ref]) -> None:
 )
 def judge_files(samples: Path, references: Path, train: Path | None, protocol: str) -> dict[str, Any]:
     """Hold one text file to another under a protocol; nothing is stored."""
-    from gdcore.judging import evaluate_texts, read_texts
+    from gdcore.file_evaluation import judge_files as judge
+    from gdcore.file_evaluation import summary
 
-    known = read_texts(train) if train else None
-    judged = evaluate_texts(read_texts(samples), read_texts(references), known, protocol)
-    figures = {wording.metric(name).label: _figure(name, judged) for name in judged["metrics"]}
+    judged = judge(samples, references, train, protocol)
+    told = summary(judged)
+    figures = {wording.metric(name).label: _figure(name, told) for name in told["metrics"]}
     show.markdown("metrics", show.pairs(figures, "metric", "value"), f"{samples.name} under the protocol {protocol}")
-    return dict(judged)
+    return told
 
 
 def judgement(evaluation: Path) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def show_evaluation(run: Run, evaluation: Ref) -> None:
     texts = {name: [wording.quoted(each) for each in judged["samples"][name][:NUM_TOLD]] for name in MODELS}
     samples = "\n\n".join(f"### {wording.MODEL[name]}\n\n{show.quoted(texts[name])}" for name in MODELS)
     show.markdown("samples", samples, "Samples, unchosen")
-    planes = [show.picture(standalone(drawn), plane.title) for plane, drawn in frontier.charts(judged["rows"])]
+    planes = [show.picture(standalone(each.svg), each.title) for each in frontier.pictures(judged)]
     show.pictures("frontier", planes, "Quality against diversity, decoding by decoding")
     diagrams = [show.picture(standalone(drawn), "calibration") for drawn in reliability.charts(judged)]
     show.pictures("calibration", diagrams, "Whether the discriminator's probabilities mean what they say")

@@ -78,7 +78,7 @@ def test_two_text_files_are_judged(tmp_path: Path) -> None:
     assert {"bleu_2", "bleu_5", "self_bleu_5", "distinct_1", "copy_rate"} <= judged["metrics"].keys()
     assert judged["metrics"]["bleu_2"].keys() == {"value", "low", "high"}
     shown = gdflow("evaluate", *files)
-    assert "bleu_2" in shown.stdout
+    assert "BLEU-2" in shown.stdout
 
 
 def test_an_empty_home_has_no_runs_and_no_artifacts(tmp_path: Path) -> None:

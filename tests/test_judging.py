@@ -11,7 +11,8 @@ from nltk.tokenize.destructive import NLTKWordTokenizer
 
 from gdcore import protocol
 from gdcore.errors import UserError
-from gdcore.judging import Judge, evaluate_texts, read_texts
+from gdcore.judging import Judge, evaluate_texts
+from gdcore.text_files import read_texts
 from gdcore.words import split, splitter_for
 
 TEXTS = [
@@ -162,30 +163,6 @@ def test_the_short_way_through_nltks_tokeniser_gives_the_same_words() -> None:
     texts += ["I cannot, gonna go .", "lemme see..", ",", "a,", ",a", "", " ."]
     tokenizer = NLTKWordTokenizer()
     assert split(texts, "nltk") == [tokenizer.tokenize(text) for text in texts]
-
-
-def test_reading_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "texts.txt"
-    path.write_bytes("\ufeffone\r\n\ntwo\u2028three\n".encode())
-    assert read_texts(path) == ["one", "", "two\u2028three"]
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        (None, "cannot be read"),
-        (b"", "holds no text"),
-        (b"\n \n", "holds no text"),
-        (b"ok\nca\xe9\n", "line 2: not UTF-8"),
-        (b"a\0b\n", "a binary file"),
-    ],
-)
-def test_files_that_cannot_be_used(tmp_path: Path, content: bytes | None, complaint: str) -> None:
-    path = tmp_path / "texts.txt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UserError, match=complaint):
-        read_texts(path)
 
 
 @pytest.mark.bench_data
