@@ -76,8 +76,8 @@ def calibrate(real_R: Values, fake_F: Values, sampling: Sampling) -> Calibration
         "accuracy": figure(Share(right, 2 * num), sampling),
         "slope": slope,
         "offset": offset,
-        "raw": _reliability(probability(logits_N), is_real_N, sampling),
-        "fitted": _reliability(probability(crossed_N), is_real_N, sampling),
+        "raw": reliability(probability(logits_N), is_real_N, sampling),
+        "fitted": reliability(probability(crossed_N), is_real_N, sampling),
     }
 
 
@@ -116,7 +116,7 @@ def ranked(real_R: Values, fake_F: Values) -> Stated:
     return Stated(value, max(0.0, value - half), min(1.0, value + half))
 
 
-def _reliability(probability_N: Values, is_real_N: np.ndarray, sampling: Sampling) -> Reliability:
+def reliability(probability_N: Values, is_real_N: np.ndarray, sampling: Sampling) -> Reliability:
     """Bins of equal width; empty ones are left out."""
     bin_N = np.minimum((probability_N * NUM_BINS).astype(np.int64), NUM_BINS - 1)
     bins: list[Bin] = []
