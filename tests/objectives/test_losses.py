@@ -7,8 +7,9 @@ import torch
 from judge import NamingJudge
 from toy import VOCAB
 
+from gdcore import gan_losses
 from gdcore.likelihood import logprobs, nll
-from gdcore.objectives import cot, distil, maligan, scratchgan, spin, textgail
+from gdcore.objectives import cot, distil, gsgan, maligan, relgan, scratchgan, spin, textgail
 
 
 def patched(monkeypatch, module, fake):
@@ -166,3 +167,37 @@ def test_a_snapshot_never_drops_out_and_follows_by_halves(generator):
     assert not snapshot.model.training
     snapshot.follow(generator, keep=0.75)
     assert torch.allclose(snapshot.model.output.bias, 0.75 * was + 0.25 * now)
+
+
+REAL, FAKE = [2.0, -1.0], [0.5, -3.0]
+BY_HAND = {
+    # variant: (discriminator, generator)
+    "saturating": (
+        (math.log1p(math.exp(-2)) + math.log1p(math.e) + math.log1p(math.exp(0.5)) + math.log1p(math.exp(-3))) / 4,
+        (math.log(1 - sigmoid(0.5)) + math.log(1 - sigmoid(-3))) / 2,
+    ),
+    "non_saturating": (
+        (math.log1p(math.exp(-2)) + math.log1p(math.e) + math.log1p(math.exp(0.5)) + math.log1p(math.exp(-3))) / 4,
+        -(math.log(sigmoid(0.5)) + math.log(sigmoid(-3))) / 2,
+    ),
+    "hinge": ((0 + 2) / 2 + (1.5 + 0) / 2, -(0.5 - 3) / 2),
+    "wasserstein": (-1.25 - 0.5, 1.25),
+    "relativistic": (
+        -(math.log(sigmoid(1.5)) + math.log(sigmoid(2))) / 2,
+        -(math.log(sigmoid(-1.5)) + math.log(sigmoid(-2))) / 2,
+    ),
+}
+
+
+@pytest.mark.parametrize("variant", BY_HAND)
+def test_gan_losses(variant):
+    real, fake = torch.tensor(REAL), torch.tensor(FAKE)
+    found = gan_losses.discriminator_loss(variant, real, fake), gan_losses.generator_loss(variant, real, fake)
+    assert [loss.item() for loss in found] == pytest.approx(BY_HAND[variant], rel=1e-6)
+
+
+def test_temperatures_run_as_published(generator, judge):
+    gs = gsgan.Objective(gsgan.Config(anneal_steps=4), generator, judge)
+    assert [gs.temperature(step) for step in (0, 1, 2, 4, 9)] == [5, 4, 3, 1, 1]
+    rel = relgan.Objective(relgan.Config(anneal_steps=4), generator, judge)
+    assert [rel.inverse_temperature(step) for step in (0, 2, 4, 9)] == pytest.approx([1, 10, 100, 100])
