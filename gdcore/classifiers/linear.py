@@ -25,7 +25,7 @@ class Classifier:
         self._rows_TG, self._num_grams = features(texts)
 
     def logits(self, learn: Ints, real: Bools, judge: Ints) -> Floats:
-        weights_G = _fit(self._rows_TG[learn], self._num_grams, np.where(real, 1.0, -1.0))
+        weights_G = fit(self._rows_TG[learn], self._num_grams, np.where(real, 1.0, -1.0))
         return self._rows_TG[judge] @ weights_G
 
 
@@ -61,7 +61,7 @@ def features(texts: Texts) -> tuple[sparse.csr_array, int]:
     return sparse.csr_array((value, (row, column)), shape=(num_texts, num_grams + 1)), num_grams + 1
 
 
-def _fit(rows_TG: sparse.csr_array, num_grams: int, sign_T: Floats) -> Floats:
+def fit(rows_TG: sparse.csr_array, num_grams: int, sign_T: Floats) -> Floats:
     """Weights of the penalised maximum likelihood by L-BFGS; that of the last column, the bias, is free."""
     columns_GT = rows_TG.T.tocsr()
     num_texts = len(sign_T)
