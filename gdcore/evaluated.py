@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from gdcore.calibration import Calibration
 from gdcore.evidence import Exhibit
+from gdcore.frontier import PlaneFrontier
 from gdcore.gallery import Sample
 from gdcore.intervals import Figure
 from gdcore.selection import Selection
@@ -51,7 +52,11 @@ class Evaluation(TypedDict):
     """Texts of each split."""
     rows: list[Row]
     """Real text first; of each model, the first row is the decoding that selection looked at."""
+    frontier: NotRequired[dict[str, PlaneFrontier]]
+    """Quality against diversity over decodings, by plane."""
     selection: Selection
+    held_out: NotRequired[str]
+    """Digest of the held-out texts; what each model says of each lies in `likelihoods.npz`, beside this file."""
     calibration: NotRequired[dict[str, Calibration]]
     """By model: the discriminator on its texts at the first decoding and on held-out real ones."""
     samples: dict[str, list[Sample]]

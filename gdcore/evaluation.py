@@ -233,5 +233,6 @@ def _write_likelihoods(path: Path, texts: Sequence[str], bytes_N: NDArray[np.flo
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
     tokens_N = next(iter(nll.values())).denominators_N
     arrays: dict[str, Any] = {"texts": np.array(digest), "tokens": tokens_N, "bytes": bytes_N}
-    np.savez(path, **arrays, **{model: ratio.numerators_N for model, ratio in nll.items()})
+    arrays |= {model: ratio.numerators_N for model, ratio in nll.items()}
+    np.savez(path, **arrays)
     return digest

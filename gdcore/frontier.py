@@ -14,9 +14,10 @@ Intervals come from the figures' own: matched differences and areas from draws o
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from gdcore.intervals import NORMAL, Figure, Values, difference
 from gdcore.report import wording

@@ -13,9 +13,10 @@ import torch
 
 from gdcore.checkpoint import load_generator, save_weights
 from gdcore.discriminators import cnn
+from gdcore.drawing import slug
 from gdcore.errors import UserError
 from gdcore.evaluated import schema
-from gdcore.evaluation import EvaluationConfig, evaluate_models, slug
+from gdcore.evaluation import EvaluationConfig, evaluate_models
 from gdcore.generators import lstm
 from gdcore.intervals import Sampling, figure
 from gdcore.metrics.nll import held_out
@@ -24,7 +25,7 @@ from gdcore.shards import Shards
 from gdcore.tokens import TokenizerConfig, build_tokens
 from tests.small_corpus import SCHEMA
 
-DECODINGS = (Decoding(), Decoding(temperature=0.5, top_k=5))
+DECODINGS = (Decoding(), Decoding(temperature=0.5, top_k=5), Decoding(candidates=3, choose="discriminator"))
 CONFIG = EvaluationConfig(num_samples=40, decodings=DECODINGS)
 
 
@@ -88,8 +89,10 @@ def test_rows_and_files(evaluated: tuple[dict[str, Any], Path]) -> None:
         ("real", None),
         ("pretrained", 1.0),
         ("pretrained", 0.5),
+        ("pretrained", 1.0),
         ("finetuned", 1.0),
         ("finetuned", 0.5),
+        ("finetuned", 1.0),
     ]
     for row in result["rows"]:
         assert row["counts"]["samples"] == 40
@@ -160,7 +163,7 @@ def test_equal_checkpoints_are_recognised(folders: dict[str, Path], tmp_path: Pa
 
 def test_with_prompts_each_test_prompt_is_answered_once(tmp_path: Path) -> None:
     result = run(write_inputs(tmp_path / "in", prompted=True), tmp_path / "out")
-    assert [row["counts"]["samples"] for row in result["rows"]] == [29] * 5
+    assert [row["counts"]["samples"] for row in result["rows"]] == [29] * 7
     for model in ("real", "pretrained", "finetuned"):
         assert all(sample["text"].startswith("w") or not sample["text"] for sample in result["samples"][model])
         assert len(result["samples"][model]) == 29
