@@ -1,9 +1,12 @@
 """The figures in words and numbers: the verdict's comparisons, every metric by family beside real text, exhibits."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from gdcore.comparison import Contrast, compare
+from gdcore.intervals import Ratio
 from gdcore.report import strips, wording
 from gdcore.report.markup import details, figure_cell, model_name, note, section, table
 from gdcore.selection import CRITERIA
@@ -44,9 +47,13 @@ def _comparison(each: Row) -> list[str]:
     ]
 
 
-def figures(result: Row) -> str:
-    """Models and real text at the decoding that selection looked at; then every decoding."""
+def figures(result: Row, paired: Mapping[str, tuple[Ratio, Ratio]]) -> str:
+    """Models and real text at the decoding that selection looked at; then every decoding.
+
+    `paired`: what both models say of the same held-out texts, for the metrics that can be compared text by text.
+    """
     rows = wording.main_rows(result)
+    verdicts = _verdicts(rows, paired)
     names = wording.ordered(name for row in reversed(list(rows.values())) for name in row["metrics"])
     parts: list[str] = []
     for family, about in wording.FAMILIES.items():
@@ -56,17 +63,39 @@ def figures(result: Row) -> str:
         if not inside:
             continue
         title, _, question = about.partition(": ")
-        parts.append(_family(rows, shown, title, f'{title} <span class="soft">{question}</span>'))
+        parts.append(_family(rows, verdicts, shown, title, f'{title} <span class="soft">{question}</span>'))
         if rest:
             labels = ", ".join(wording.metric(name).label for name in rest[:4]) + (" …" if len(rest) > 4 else "")
-            parts.append(details(f"{len(rest)} more: {escape(labels)}", _family(rows, rest, f"{title}, the rest", "")))
+            whole = _family(rows, verdicts, rest, f"{title}, the rest", "")
+            parts.append(details(f"{len(rest)} more: {escape(labels)}", whole))
     return section(
         "figures", "How they compare with real text", _counts(rows), *parts, _warnings(rows), _every_decoding(result)
     )
 
 
-def _family(rows: Mapping[str, Row], names: Sequence[str], label: str, heading: str) -> str:
-    header = [heading, *map(model_name, rows), ""]
+def _verdicts(rows: Mapping[str, Row], paired: Mapping[str, tuple[Ratio, Ratio]]) -> dict[str, str]:
+    """Of each metric that has a better side: the adversarial model against MLE, and what would settle it."""
+    if not {"pretrained", "finetuned"} <= rows.keys():
+        return {}
+    before, after = rows["pretrained"], rows["finetuned"]
+    samples = min(before["counts"]["samples"], after["counts"]["samples"])
+    real = rows["real"]["metrics"] if "real" in rows else None
+    contrasts = compare(before["metrics"], after["metrics"], samples=samples, real=real, paired=paired)
+    return {each["metric"]: _settled(each) for each in contrasts}
+
+
+def _settled(each: Contrast) -> str:
+    colour = {"better": "good", "worse": "bad"}.get(each["verdict"], "soft")
+    number = each["needed"] or 0
+    rough = round(number, 1 - math.floor(math.log10(number))) if number else 0  # two digits: it is an estimate
+    needed = f"{rough:,} {each['unit']} would tell" if number else ""
+    return f'<span class="{colour}">{each["verdict"]}</span><span class="about">{needed}</span>'
+
+
+def _family(
+    rows: Mapping[str, Row], verdicts: Mapping[str, str], names: Sequence[str], label: str, heading: str
+) -> str:
+    header = [heading, *map(model_name, rows), "", "against MLE" if verdicts else ""]
     lines: list[list[str]] = []
     for name in names:
         metric = wording.metric(name)
@@ -74,7 +103,7 @@ def _family(rows: Mapping[str, Row], names: Sequence[str], label: str, heading: 
         head = f'{escape(metric.label)}<span class="about">{escape(metric.about)}</span>'
         known = {wording.COLOUR[model]: figure for model, figure in found.items() if figure}
         cells = [figure_cell(figure, metric.digits) for figure in found.values()]
-        lines.append([head, *cells, strips.strip(known)])
+        lines.append([head, *cells, strips.strip(known), verdicts.get(name, "")])
     return table(header, lines, kind="figures", label=label)
 
 
@@ -91,7 +120,8 @@ def _counts(rows: dict[str, Row]) -> str:
         f"{told['samples']:,} samples at {decoding} against {told['references']:,} texts of the test split, cut into "
         f"{told.get('words', '')}.{origin} The aim is the real-text column, not the highest number: a model that "
         "scores above real text repeats safe wording. The strip beside each line puts all on one scale; whiskers and "
-        "± are 95 % intervals."
+        "± are 95 % intervals. The last column compares the adversarial model with MLE, corrected for the number of "
+        "metrics (Holm); it decides nothing."
     )
 
 

@@ -1,81 +1,155 @@
 """Quality against diversity: one line a model and family of decodings, and what people write as a point."""
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any, NamedTuple
 
+from gdcore.frontier import frontier
 from gdcore.report import wording
+from gdcore.report.markup import details, model_name, note, section, table
 from gdcore.report.svg import Point, Series, chart
 
 Row = dict[str, Any]
 
 
-class Plane(NamedTuple):
-    """Two metrics that pull against each other."""
+class Picture(NamedTuple):
+    """One plane, drawn."""
 
     title: str
-    x: str
-    y: str
+    guide: str
+    """How to read it."""
+    svg: str
+
+
+class Words(NamedTuple):
+    """What a plane's axes are called."""
+
+    title: str
     x_label: str
     y_label: str
     guide: str
 
 
-PLANES = (
-    Plane(
+PLANES = {
+    "wording": Words(
         "Wording",
-        "self_bleu_4",
-        "bleu_4",
         "self-BLEU-4: more alike →",
         "BLEU-4: closer to real wording",
         "Sharper decoding moves a model up (wording that real text has) and right (texts that resemble one another). "
         "The better model is higher at the same place on the horizontal axis.",
     ),
-    Plane(
+    "language_models": Words(
         "Language models",
-        "lm_score",
-        "reverse_lm",
-        "LM score: samples surprise a model of real text, nats a word →",
-        "reverse LM: real text surprises a model of the samples",
-        "An independent language model, learnt from real text and asked about the samples, and the other way round. "
-        "Lower is better on both; the better model lies nearer to the lower left.",
+        "LM score: a model of real text reads the samples, nats a word →",
+        "reverse LM: a model of the samples reads real text",
+        "An independent language model learnt from one side and asked about the other. Lower is better on both axes: "
+        "the better model lies nearer to the lower left.",
     ),
-)
+}
 
 
-def charts(rows: Sequence[Row]) -> list[tuple[Plane, str]]:
-    """The planes of which both metrics were measured, each with its picture."""
-    drawn = [(plane, _drawn(plane, rows)) for plane in PLANES]
-    return [(plane, picture) for plane, picture in drawn if picture]
+def planes(result: Row) -> dict[str, Any]:
+    """The evaluation's frontier; worked out from the rows where it holds none."""
+    return result.get("frontier") or frontier(result["rows"])
 
 
-def _drawn(plane: Plane, rows: Sequence[Row]) -> str:
-    series: list[Series] = []
-    families: list[str] = []
-    for model in wording.MODEL:
-        points: dict[str, list[Point]] = {}
-        for row in rows:
-            if row["model"] == model and {plane.x, plane.y} <= row["metrics"].keys():
-                family = wording.family(row["decoding"])
-                points.setdefault(family, []).append(_point(plane, row))
-                families += [family] * (family not in families and model != "real")
-        for family, found in points.items():
-            first = family == next(iter(points))
-            dash = families.index(family) if model != "real" else 0
-            # Only the main family is labelled point by point: the others would run into one another.
-            name = wording.MODEL[model] if first else ""
-            series.append(Series(name, wording.COLOUR[model], found, dash=dash, about=family, labels=first))
-    if not any(each.points for each in series):
+def pictures(result: Row) -> list[Picture]:
+    """Every plane of which both metrics were measured."""
+    return [
+        Picture(PLANES[name].title, PLANES[name].guide, _drawn(name, plane)) for name, plane in planes(result).items()
+    ]
+
+
+def quality_and_diversity(result: Row) -> str:
+    """The pictures side by side, and which curve beats which."""
+    drawn = pictures(result)
+    if not drawn:
         return ""
-    about = f"{plane.guide} " + " ".join(f"{each.name}: {len(each.points)} points." for each in series if each.name)
-    dashes = families if len(families) > 1 else []
-    return chart(
-        series, title=plane.title, x_label=plane.x_label, y_label=plane.y_label, about=about, dashes=dashes,
-        width=760, height=440,
-    )  # fmt: skip
-
-
-def _point(plane: Plane, row: Row) -> Point:
-    x, y = row["metrics"][plane.x], row["metrics"][plane.y]
-    return Point(
-        x["value"], y["value"], (x["low"], x["high"]), (y["low"], y["high"]), wording.decoding(row["decoding"])
+    cards = "".join(
+        f'<figure class="card">{each.svg}<figcaption>{escape(each.guide)}</figcaption></figure>' for each in drawn
     )
+    return section(
+        "frontier",
+        "Quality against diversity",
+        note(
+            "Each point is one decoding, crosses are 95 % intervals; the green lozenge is what people write. Every "
+            "line begins at the model as it is (T=1)."
+        ),
+        f'<div class="{"cards planes" if len(drawn) > 1 else "one"}">{cards}</div>',
+        *(_matches(PLANES[name].title, plane["matched"]) for name, plane in planes(result).items()),
+    )
+
+
+def _drawn(name: str, plane: Row) -> str:
+    families = list(dict.fromkeys(curve["family"] for curve in plane["curves"]))
+    real, series, named = plane["real"], list[Series](), set[str]()
+    for curve in plane["curves"]:
+        model, family = curve["model"], curve["family"]
+        points = [_point(each["x"], each["y"], wording.decoding(each["decoding"])) for each in curve["points"]]
+        # Only the first family is labelled point by point: the others would run into one another.
+        series.append(
+            Series(
+                "" if model in named else wording.MODEL[model],
+                wording.COLOUR[model],
+                points,
+                dash=families.index(family),
+                about=family,
+                labels=family == families[0],
+            )
+        )
+        named.add(model)
+    if real:
+        series.append(Series(wording.MODEL["real"], wording.COLOUR["real"], [_point(real["x"], real["y"], "")]))
+    words = PLANES[name]
+    return chart(
+        series,
+        title=words.title,
+        x_label=words.x_label,
+        y_label=words.y_label,
+        about=words.guide,
+        dashes=families if len(families) > 1 else (),
+        width=760,
+        height=480,
+    )
+
+
+def _point(x: Row, y: Row, label: str) -> Point:
+    return Point(x["value"], y["value"], (x["low"], x["high"]), (y["low"], y["high"]), label)
+
+
+def _matches(title: str, matched: Sequence[Row]) -> str:
+    """Which curve is better at equal diversity, in words, and by how much area."""
+    lines = [
+        [
+            f"{_curve(each['b'])} <span class='soft'>against</span> {_curve(each['a'])}",
+            _signed(each["gain"]) if each["gain"] else '<span class="soft">nothing in common</span>',
+            _signed(each["hypervolume"]),
+            _verdict(each["verdict"]),
+        ]
+        for each in matched
+    ]
+    if not lines:
+        return ""
+    header = ["", "gain at equal diversity", "area gained", ""]
+    told = note(
+        "The gain is along the vertical axis, averaged over the diversity that both reach, and positive where the "
+        "first is better; verdicts are corrected for their number (Holm)."
+    )
+    return details(
+        f"{title}: which curve is better", told + table(header, lines, kind="criteria", label=f"{title}: curves")
+    )
+
+
+def _curve(curve: Sequence[str]) -> str:
+    model, family = curve
+    return f"{model_name(model)} {escape(family)}"
+
+
+def _signed(figure: Row) -> str:
+    value, low, high = (wording.signed(figure[part], 3) for part in ("value", "low", "high"))
+    return f'{value} <span class="pm">{low} to {high}</span>'
+
+
+def _verdict(verdict: str | None) -> str:
+    colour = {"better": "good", "worse": "bad"}.get(verdict or "", "soft")
+    return f'<span class="{colour}">{verdict or "–"}</span>'

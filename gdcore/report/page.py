@@ -9,8 +9,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from gdcore.report import frontier, histories, reliability
+import numpy as np
+
+from gdcore.intervals import Ratio
+from gdcore.report import histories, reliability
 from gdcore.report.figures import exhibits, figures, verdict
+from gdcore.report.frontier import quality_and_diversity
 from gdcore.report.gallery import samples
 from gdcore.report.markup import note, section
 from gdcore.report.origins import data, made
@@ -51,8 +55,8 @@ def write_report(
     about = about or {}
     docs = "data_docs/index.html" if (out.parent / "data_docs" / "index.html").is_file() else ""
     sections = {
-        "frontier": _frontier(result),
-        "figures": figures(result),
+        "frontier": quality_and_diversity(result),
+        "figures": figures(result, _likelihoods(evaluation)),
         "samples": samples(result),
         "discriminator": reliability.calibration(result),
         "training": _training(_log(pretraining), _log(finetuning)),
@@ -74,21 +78,6 @@ def write_report(
     )
 
 
-def _frontier(result: Row) -> str:
-    pictures = [
-        f'<figure class="card">{picture}<figcaption>{escape(plane.guide)}</figcaption></figure>'
-        for plane, picture in frontier.charts(result["rows"])
-    ]
-    if not pictures:
-        return ""
-    return section(
-        "frontier",
-        "Quality against diversity",
-        note("Each point is one decoding, crosses are 95 % intervals; the green lozenge is what people write."),
-        f'<div class="{"cards planes" if len(pictures) > 1 else "one"}">{"".join(pictures)}</div>',
-    )
-
-
 def _training(pretraining: list[Row], finetuning: list[Row]) -> str:
     """The curves, the guard's among them; what stopped it, if anything did."""
     charts = histories.draw("pretraining", pretraining) + histories.draw("finetuning", finetuning)
@@ -106,6 +95,16 @@ def _training(pretraining: list[Row], finetuning: list[Row]) -> str:
         note(guide),
         f'<div class="cards charts">{"".join(f"<figure class=card>{each}</figure>" for each in charts)}</div>',
     )
+
+
+def _likelihoods(evaluation: Path) -> dict[str, tuple[Ratio, Ratio]]:
+    """What both models say of each held-out text, where the evaluation kept it."""
+    path = evaluation / "likelihoods.npz"
+    if not path.is_file():
+        return {}
+    with np.load(path) as kept:
+        before, after = (Ratio(kept[model], kept["tokens"]) for model in ("pretrained", "finetuned"))
+    return {"nll": (before, after)}
 
 
 def _json(path: Path) -> Row:

@@ -91,8 +91,9 @@ tbody th { font-weight: 500; }
 td .pm { color: var(--soft); font-size: .82em; white-space: nowrap; display: inline-block; min-width: 5.4em;
   margin-left: .4em; text-align: left; }
 tbody tr:hover { background: var(--tint); }
-table.figures { table-layout: fixed; min-width: 46rem; }
-table.figures th:first-child, table.figures td:first-child { width: 30%; }
+table.figures { table-layout: fixed; min-width: 52rem; }
+table.figures th:first-child, table.figures td:first-child { width: 26%; }
+table.figures td:last-child { line-height: 1.25; }
 table.figures td:has(svg) { padding-block: .3rem; }
 table.figures td svg, table.criteria td svg { display: inline-block; width: 150px; vertical-align: middle; }
 table.every { width: auto; font-size: .86rem; }
@@ -102,7 +103,7 @@ table.criteria td .pm { min-width: 9.5em; }
 table.examined td .pm { min-width: 8.5em; }
 table.figures thead th:first-child { padding-top: 1.5rem; }
 table.figures thead .soft { font-weight: 400; margin-left: .35em; }
-th .about { display: block; color: var(--soft); font-weight: 400; font-size: .84rem; line-height: 1.35; }
+.about { display: block; color: var(--soft); font-weight: 400; font-size: .84rem; line-height: 1.35; }
 .cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.1rem;
   margin: 0; min-width: 0; }
@@ -151,10 +152,17 @@ ul.warnings { padding-left: 1.2rem; margin: .8rem 0; }
   body { padding: 1.2rem 1rem 3rem; }
   th, td { padding: .4rem .4rem; font-size: .9rem; }
   td .pm { display: block; margin: 0; min-width: 0; text-align: right; }
-  table.figures { min-width: 0; table-layout: auto; }
-  table.figures td:last-child:has(svg), table.figures thead td:last-child, table.criteria td:nth-child(5),
+  table.figures { min-width: 0; }
+  table.figures thead { font-size: .74em; }
+  table.figures td .pm { white-space: normal; }
+  table.figures th:first-child, table.figures td:first-child { width: 28%; }
+  table.figures th { overflow-wrap: anywhere; }
+  td .about { display: none; }
+  .one .card, .planes .card { overflow-x: auto; }
+  .one svg, .planes svg { min-width: 34rem; }
+  table.figures td:has(svg), table.figures thead td, table.figures td.screen, table.criteria td:nth-child(5),
     table.criteria th:nth-child(5) { display: none; }
-  th .about { font-size: .78rem; }
+  .about { font-size: .78rem; }
   .verdict { padding: 1.1rem 1.1rem; }
   .verdict h2 { font-size: 1.35rem; }
   .card { padding: .8rem .7rem; }
@@ -171,10 +179,12 @@ ul.warnings { padding-left: 1.2rem; margin: .8rem 0; }
   ol.texts li:nth-child(n+13) { display: none; }
   .charts, .planes { grid-template-columns: repeat(2, 1fr); }
   table.figures { min-width: 0; }
+  table.figures td svg { width: 90px; }
+  .note { break-after: avoid; }
   th, td { padding-top: .25rem; padding-bottom: .25rem; }
   .scroll { overflow: visible; }
   h2, h3 { break-after: avoid; }
-  figure, .verdict, tr, li { break-inside: avoid; }
+  figure, .verdict, tr, li, p { break-inside: avoid; }
   details::details-content { content-visibility: visible; block-size: auto; }
   summary { list-style: none; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
