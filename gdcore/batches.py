@@ -2,7 +2,7 @@
 
 A sequence is `BOS [prompt SEP] text EOS`, then PAD to the batch's longest.
 
-Shapes: B texts of a batch, T tokens, N texts of a split.
+Shapes: B texts of a batch, T tokens, Z latent variables, N texts of a split.
 """
 
 from collections.abc import Iterator
@@ -29,6 +29,8 @@ class Batch:
     """True on the tokens that a generator is asked to predict: the text and its EOS, not BOS, prompt, SEP or PAD."""
     prompt_lengths_B: Tensor
     """How many leading tokens are given: BOS, prompt and SEP; at least 1."""
+    noise_BZ: Tensor
+    """What a generator with latent variables wrote each text from; of width 0 where there is none, or none is known."""
 
     def __len__(self) -> int:
         return len(self.tokens_BT)
@@ -49,7 +51,9 @@ def make_batch(tokens_BT: Tensor, lengths_B: Tensor, prompt_lengths_B: Tensor) -
     """A batch from padded ids and, per text, its number of tokens and of given tokens."""
     position_T = torch.arange(tokens_BT.shape[1], device=tokens_BT.device)
     mask_BT = position_T < lengths_B.unsqueeze(1)
-    return Batch(tokens_BT, mask_BT, mask_BT & (position_T >= prompt_lengths_B.unsqueeze(1)), prompt_lengths_B)
+    target_BT = mask_BT & (position_T >= prompt_lengths_B.unsqueeze(1))
+    noise_BZ = torch.zeros(tokens_BT.shape[0], 0, device=tokens_BT.device)  # len() would be a fixed number when traced
+    return Batch(tokens_BT, mask_BT, target_BT, prompt_lengths_B, noise_BZ)
 
 
 def collate(shards: Shards, rows_B: np.ndarray) -> Batch:
@@ -107,11 +111,15 @@ class BatchStream:
         return self
 
     def __next__(self) -> Batch:
+        return collate(self.shards, self.next_rows())
+
+    def next_rows(self) -> np.ndarray:
+        """The rows of the next batch `(B,)`, for whoever knows more about them than their tokens."""
         if self.position == len(self._plan):
             self.epoch, self.position = self.epoch + 1, 0
             self._plan = self._planned(self.epoch)
         self.position += 1
-        return collate(self.shards, self._plan[self.position - 1])
+        return self._plan[self.position - 1]
 
     def state_dict(self) -> dict[str, int]:
         return {"epoch": self.epoch, "position": self.position}

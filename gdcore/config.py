@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from gdcore import plugins
+from gdcore.classification import ClassificationConfig
 from gdcore.corpora.config import CorpusConfig
 from gdcore.discriminators import cnn
 from gdcore.errors import UserError
@@ -57,11 +58,13 @@ class RunConfig(Settings):
     pretrain: PretrainConfig = PretrainConfig()
     """Its training by maximum likelihood."""
     discriminator: AnyDiscriminator = cnn.Config()
-    """The network that judges."""
+    """The network that judges; for `gdflow classify`, the one that tells classes apart."""
     objective: AnyObjective = gad.Config()
     """What the two minimise when they play against each other."""
     finetune: FinetuneConfig = FinetuneConfig()
     """Their alternation."""
+    classification: ClassificationConfig = ClassificationConfig()
+    """How a classifier learns its labels: `gdflow classify` alone."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How the models are measured, and selected."""
     export: ExportConfig = ExportConfig()

@@ -92,10 +92,11 @@ class Run(Settings):
         """Make `name` in the run folder point to something published."""
         _link(self.folder / name, target)
 
-    def finish(self, result: Mapping[str, Any]) -> None:
-        """Keep what the run returned and make it the latest."""
+    def finish(self, result: Mapping[str, Any], latest: bool = True) -> None:
+        """Keep what the run returned and, unless it has nothing to generate with, make it the latest."""
         _write(self.folder / "result.json", json.dumps(result, indent=1, ensure_ascii=False))
-        _link(self.home / "runs" / "latest", self.folder)
+        if latest:
+            _link(self.home / "runs" / "latest", self.folder)
 
 
 def start(home: Path, preset: str, config: Mapping[str, Any]) -> Run:

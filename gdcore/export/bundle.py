@@ -71,37 +71,51 @@ def export_bundle(
     if discriminator:
         yield Progress(0, None, "tracing the discriminator")
         graphs["discriminator.onnx"] = discriminator_model(discriminator, config.opset)
-    for name, model in graphs.items():
-        (bundle / name).write_bytes(model.SerializeToString(deterministic=True))
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(tokens / name, bundle / name)
+    write_graphs(bundle, graphs, tokens)
     if generator.config.name == "transformer":  # a layout that other programs read
         write_llama(generator, tokens, out / "huggingface")
 
-    shards = _texts(tokens)
+    shards = held_out_texts(tokens)
     figures = yield from parity.measure(bundle, generator, discriminator, shards, config.parity_texts)
     figures.check()
     (bundle / "parity.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", "utf-8")
     write_manifest(
         bundle,
         {
-            "gdflow": _version("gdflow"),
-            "made_with": {name: _version(name) for name in ("torch", "onnx", "onnxscript", "onnxruntime")},
-            "license": config.license,
             "generator": generator.config.model_dump(mode="json"),
             "discriminator": discriminator.config.model_dump(mode="json") if discriminator else None,
             "vocab_size": generator.vocab_size,
             "context": generator.context,
-            "special_tokens": {name.strip("<>"): i for i, name in enumerate(SPECIALS)},
-            "prompted": bool(Shards.open(tokens, "train").prompt_lengths_N.any()),
-            "graphs": {name: _describe(model) for name, model in graphs.items()},
-            "about": dict(about),
+            **described(config, graphs, tokens, about),
         },
     )
     yield Progress(figures.texts, figures.texts, f"logits within {figures.logits.largest:.1e} of torch")
 
 
-def _texts(tokens: Path) -> Shards:
+def write_graphs(bundle: Path, graphs: Mapping[str, ModelProto], tokens: Path) -> None:
+    """The graphs, and the tokenizer that they were trained with."""
+    for name, model in graphs.items():
+        (bundle / name).write_bytes(model.SerializeToString(deterministic=True))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(tokens / name, bundle / name)
+
+
+def described(
+    config: ExportConfig, graphs: Mapping[str, ModelProto], tokens: Path, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the manifest of every bundle says, whatever it holds."""
+    return {
+        "gdflow": _version("gdflow"),
+        "made_with": {name: _version(name) for name in ("torch", "onnx", "onnxscript", "onnxruntime")},
+        "license": config.license,
+        "special_tokens": {name.strip("<>"): i for i, name in enumerate(SPECIALS)},
+        "prompted": bool(Shards.open(tokens, "train").prompt_lengths_N.any()),
+        "graphs": {name: _describe(model) for name, model in graphs.items()},
+        "about": dict(about),
+    }
+
+
+def held_out_texts(tokens: Path) -> Shards:
     """Held-out texts; the training texts of a corpus too small to hold any out."""
     return next(shards for split in ("test", "valid", "train") if len(shards := Shards.open(tokens, split)))
 

@@ -30,6 +30,14 @@ CHARTS: dict[str, list[tuple[str, str, list[Trace]]]] = {
         ("Collapse guard: entropy", "of the tokens, nats", [("", "adv", "guard_entropy", True)]),
         ("Collapse guard: vocabulary", "different tokens in use", [("", "adv", "guard_coverage", True)]),
     ],
+    "classification": [
+        ("Classifier: loss", "of a batch", [("", "mle", "classifier_loss", False)]),
+        (
+            "Classifier: accuracy",
+            "share of texts",
+            [("training", "mle", "classifier_accuracy", False), ("held-out", "real", "valid_accuracy", True)],
+        ),
+    ],
 }
 NUM_BINS = 160
 """Points of a training curve: steps in between are averaged."""

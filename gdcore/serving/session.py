@@ -114,6 +114,28 @@ class Session:
         logits = _by_length(*self._sequences(texts, prompts), self._logits)
         return (0.5 * (1 + np.tanh(0.5 * logits))).tolist()
 
+    def classify(
+        self, texts: Sequence[str], prompts: Sequence[str] | None = None, top: int = 1
+    ) -> list[list[tuple[str, float]]]:
+        """The `top` likeliest classes of each text with their probabilities, the likeliest first.
+
+        Raises ValueError for a text that does not fit the context, UserError if the bundle holds no classifier.
+        """
+        top = _whole("top", top, 1)
+        logits_BK = _by_length(*self._sequences(texts, prompts), self._class_logits)
+        if not len(logits_BK):
+            return []
+        mass_BK = np.exp(logits_BK - logits_BK.max(axis=1, keepdims=True))
+        mass_BK /= mass_BK.sum(axis=1, keepdims=True)
+        names: list[str] = self.manifest["classes"]
+        best_BK: Array = np.argsort(-mass_BK, axis=1, kind="stable")[:, :top]
+        return [[(names[k], float(mass_K[k])) for k in best_K] for best_K, mass_K in zip(best_BK, mass_BK, strict=True)]
+
+    def _class_logits(self, tokens_BT: Array, lengths_B: Array, _: Array) -> Array:
+        """The classifier's logits (B, K), on the temperature at which their softmax means what it says."""
+        (logits_BK,) = self._graph("classifier")(["logits"], tokens=tokens_BT, lengths=lengths_B)
+        return logits_BK.astype(np.float64) / self.manifest["temperature"]
+
     def _written(
         self, given: list[list[int]], seeds_B: Array, candidates: int, settings: Mapping[str, np.generic | int]
     ) -> list[list[int]]:
@@ -188,7 +210,11 @@ class Session:
         """A graph of the bundle, opened when first used."""
         with self._lock:
             if name not in self._graphs:
-                self._graphs[name] = Graph(self.bundle / f"{name}.onnx", self._threads)
+                path = self.bundle / f"{name}.onnx"
+                if not path.is_file():
+                    made = "`gdflow classify`" if (self.bundle / "classifier.onnx").is_file() else "`gdflow run`"
+                    raise UserError(f"{self.bundle} has no {path.name}: it was made by {made}, for something else")
+                self._graphs[name] = Graph(path, self._threads)
             return self._graphs[name]
 
 
@@ -215,11 +241,13 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[Array, Array]:
 
 
 def _by_length(rows: list[list[int]], given: list[int], measure: Callable[[Array, Array, Array], Array]) -> Array:
-    """`measure(tokens_BT, lengths_B, given_B)` of all rows (B,), in batches of like length."""
-    values = np.empty(len(rows))
+    """`measure(tokens_BT, lengths_B, given_B)` of all rows (B, …), in batches of like length."""
+    if not rows:
+        return np.empty(0)
+    parts: list[Array] = []
     order = np.argsort([len(row) for row in rows], kind="stable")
     for start in range(0, len(rows), BATCH_SIZE):
         chosen_B: list[int] = order[start : start + BATCH_SIZE].tolist()
         tokens_BT, lengths_B = _padded([rows[i] for i in chosen_B])
-        values[chosen_B] = measure(tokens_BT, lengths_B, np.array([given[i] for i in chosen_B]))
-    return values
+        parts.append(measure(tokens_BT, lengths_B, np.array([given[i] for i in chosen_B])))
+    return np.concatenate(parts)[np.argsort(order)]
