@@ -1,8 +1,8 @@
 """Sentence vectors of the package `wordllama`, which carries its weights (16 MB): the mean of its tokens' vectors.
 
 What was learnt from much English text tells that «bike» and «bicycle» are alike, which counting on the references alone
-does not; word order it does not see at all. The package's two files are read as they lie, so that nothing is ever
-downloaded. Its vectors are trained so that the first dimensions hold the most; 64 of the 256 are kept, as many as the
+does not; word order it does not see at all. The package's two files are read as they lie: its own loader may go and
+download. Its vectors are trained so that the first dimensions hold the most; 64 of the 256 are kept, as many as the
 default encoder has.
 
 Shapes: N texts, V tokens known, D dimensions.
