@@ -6,8 +6,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from flows.console import answer, quiet_stdout
-from flows.options import HERE, Home, Json
+from flows.console import answer, quiet_stdout, settings
+from flows.options import HERE, NONE, Corpus, Home, Json, PromptColumn, Set, TextColumn, Train
 from gdcore.errors import UserError
 
 Name = Annotated[str, Option(help="Which champion; by default the one that the run's settings name.")]
@@ -62,6 +62,38 @@ def release(
     answer(result, json, results.show_release)
 
 
+DRIFT_EXAMPLES = """Examples:\n
+    gdflow drift\n
+    gdflow drift --corpus texts/ --set max_new_words=0.05 --json"""
+
+
+def drift(
+    corpus: Corpus = NONE,
+    train: Train = NONE,
+    text_column: TextColumn = None,
+    prompt_column: PromptColumn = None,
+    set_: Set = NONE,
+    name: Annotated[str, Option(help="Which champion's text is watched.")] = "",
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Compare today's text with what the champion learnt from, and say whether retraining is due."""
+    from flows.results import show_drift
+    from flows.server import connected
+    from gdcore.corpora.config import CorpusConfig
+
+    given = {"paths": corpus, "train": train, "text_column": text_column, "prompt_column": prompt_column}
+    chosen = CorpusConfig.model_validate({key: value for key, value in given.items() if value})
+    with quiet_stdout(), connected(home) as ready:
+        from flows.drift import drift as drift_flow
+        from gdcore.drift import DriftConfig
+
+        limits = DriftConfig.model_validate(settings(set_))
+        ready()
+        result = drift_flow(_existing(home, name), chosen, limits, home.absolute())
+    answer(result, json, show_drift)
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -86,7 +118,7 @@ def _history(home: Path, name: str) -> dict[str, object]:
     present = champion.current()
     return {
         "name": champion.name,
-        "champion": present.run if present else None,
+        "champion": present and present.model_dump(mode="json"),
         "history": [decision.model_dump(mode="json") for decision in decisions],
     }
 

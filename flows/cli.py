@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer import Argument, Option
 
-from flows import champion_cli
+from flows import champion_cli, classify_cli, compare_cli
 from flows.console import Commands, Terminated, answer, quiet_stdout, settings, sigterm_raises
 from flows.options import (
     HERE,
@@ -37,7 +37,10 @@ app = typer.Typer(
 )
 store_app = typer.Typer(invoke_without_command=True, help="What has been built: list it, check it.")
 app.add_typer(store_app, name="store")
+app.command(epilog=classify_cli.EXAMPLES)(classify_cli.classify)
 app.command(epilog=champion_cli.RELEASE_EXAMPLES)(champion_cli.release)
+app.command(epilog=champion_cli.DRIFT_EXAMPLES)(champion_cli.drift)
+app.command(epilog=compare_cli.EXAMPLES)(compare_cli.compare)
 
 @app.command(
     epilog="""Examples:\n
@@ -68,7 +71,9 @@ def run(
 
     load_preset(preset)  # a misspelt one is told at once
     with quiet_stdout(), connected(home) as ready:
-        parameters = _parameters(preset, files | columns, set_, seed, home)
+        from flows.parameters import checked
+
+        parameters = checked(preset, files | columns, settings(set_), seed, home)
         from flows.train import train as train_flow
 
         ready()
@@ -104,7 +109,9 @@ def validate(
 
     load_preset(preset)  # a misspelt one is told at once
     with quiet_stdout(), connected(home) as ready:
-        parameters = _parameters(preset, files | columns, set_, 0, home)
+        from flows.parameters import checked
+
+        parameters = checked(preset, files | columns, settings(set_), 0, home)
         from flows.validate import check
 
         ready()
@@ -363,21 +370,6 @@ def verify(home: Home = HERE, json: Json = False) -> None:
     if damaged:
         names = "; ".join(f"{name}: {complaint}" for name, complaint in damaged.items())
         raise UserError(f"The store is damaged: {names}. The next run that needs one of these builds it again.")
-
-
-def _parameters(preset: str, corpus: dict[str, Any], assignments: list[str], seed: int, home: Path) -> dict[str, Any]:
-    """The flow's parameters, refused here in words if they are wrong: before Prefect starts anything."""
-    from flows.parameters import overrides
-    from flows.presets import resolve
-    from gdcore.corpora.build import CorpusConfig, source_files
-
-    given = {name: value for name, value in corpus.items() if value}
-    other = settings(assignments)
-    corpus_config = CorpusConfig.model_validate(given)
-    if not corpus_config.packages:
-        source_files(corpus_config)  # first, for it takes no time: a misspelt path
-    resolve(preset, overrides(given, seed, other))
-    return {"preset": preset, "corpus": corpus_config, "seed": seed, "settings": other, "home": home.absolute()}
 
 
 if __name__ == "__main__":

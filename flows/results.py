@@ -92,6 +92,35 @@ def show_validation(result: Result) -> None:
     _lines(console, {"Data Docs": result["data_docs"], "Quarantine": "\n".join(result["quarantine"])})
 
 
+def show_classification(result: Result) -> None:
+    """The classifier beside what needs no learning, what it takes for what, and where to go from here."""
+    console, scores = Console(), result["figures"]
+    sides = {"": result["classifier"]["name"], "words_": "word counts", "majority_": "most frequent class"}
+    lines = Table("", *sides.values(), title=f"{result['texts']:,} texts, {result['num_classes']:,} classes")
+    for name, label in (("accuracy", "accuracy"), ("macro_f1", "macro-F1")):
+        lines.add_row(label, *(_interval(scores[prefix + name]) for prefix in sides))
+    console.print(lines)
+    console.print(f"Over counting words: {_interval(scores['over_words'])}.")
+    error = result["calibration"]["fitted"]
+    console.print(f"Calibration error: {error['ece']:.3f}; by chance alone up to {error['ece_floor']:.3f}.")
+    worst = [f"{each['label']} for {each['named']} ({each['texts']})" for each in result["confusions"][:5]]
+    console.print(f"Most confused: {escape('; '.join(worst) or 'nothing')}.")
+    if result["left_out"]:
+        console.print(f"Left out: {result['left_out']:,} test texts without a label that training knows.")
+    _lines(
+        console,
+        {
+            "Assessment": result["assessment"],
+            "Bundle": result["bundle"],
+            "Your own text": f"{_command()} classify --corpus FILE.jsonl --label-column KEY",
+        },
+    )
+
+
+def _interval(figure: Result) -> str:
+    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+
+
 def show_runs(result: Result) -> None:
     if not result["runs"]:
         Console().print("No runs yet: start one with `gdflow run`.")
@@ -133,6 +162,20 @@ def show_history(result: Result) -> None:
         when = each["when"][:16].replace("T", " ")
         console.print(f"{when}  {escape(each['run'])}  [bold]{each['outcome']}[/] by {escape(each['by'])}{mark}")
         console.print(f"  {escape(each['why'])}")
+
+
+def show_drift(result: Result) -> None:
+    """Each figure of the new text beside the champion's own; then the verdict."""
+    console = Console()
+    if moved := result.get("moved"):
+        lines = Table("figure", "new text", "champion's own", "excess, 95 %", "limit", "")
+        for each in moved:
+            excess = f"{each['excess']['low']:.3f} to {each['excess']['high']:.3f}"
+            verdict = "[red]moved[/]" if each["drifted"] else "[green]still[/]"
+            figures = (f"{each[part]:.3f}" for part in ("value", "floor"))
+            lines.add_row(each["label"], *figures, excess, f"{each['limit']:g}", verdict)
+        console.print(lines)
+    console.print(escape(result["reason"]))
 
 
 def show_store(result: Result) -> None:

@@ -57,7 +57,7 @@ def hold(
     ratios: dict[str, Ratio] = {}
     for name, session in sessions.items():
         ratios[name] = Ratio(bits(session, held.texts, held.prompts, spelling), lengths_N)
-    yield Progress(2, 5, "bits per byte")
+    yield Progress(2, 5, "code lengths")
 
     samples = {name: _samples(session, held.prompts, config, seed) for name, session in sessions.items()}
     (out / "samples").mkdir(parents=True, exist_ok=True)
@@ -72,10 +72,10 @@ def hold(
     contest = _contest(config, ratios, judged, judge.protocol)
     seconds = _timed(sessions, held.prompts, config.timed_calls)
     limits = _limits(config.limits, bundles, held, judged, seconds)
-    if contest["difference"] and contest["criterion"] != "bits_per_byte":
+    if contest["difference"] and contest["criterion"] != "code_length":
         rise = paired_difference(ratios["champion"], ratios["challenger"], judge.protocol.sampling)["value"]
         fine = rise <= config.limits.max_bits_rise
-        label = "rise in bits per byte of held-out text"
+        label = "rise of the code length in bits per byte"
         limits.append(_limit("drift", label, rise, "at most", config.limits.max_bits_rise, fine, None))
     ruling = verdict(contest, limits)
     judgement = {
@@ -115,7 +115,7 @@ def _protocol(config: PromotionConfig) -> protocols.Protocol:
     if missing := [name for name, settings in metrics.items() if settings is None]:
         raise UserError(
             f"promotion.criterion is {config.criterion}, which the protocol {named.name} does not measure "
-            f"({', '.join(missing)}). Choose another protocol, or bits_per_byte."
+            f"({', '.join(missing)}). Choose another protocol, or code_length."
         )
     return named.model_copy(update={"metrics": metrics})
 

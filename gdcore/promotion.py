@@ -26,10 +26,11 @@ class Criterion(NamedTuple):
 
 
 CRITERIA = {
-    "bits_per_byte": Criterion("bits per byte", "lower"),
-    "bleu_4": Criterion("BLEU-4", "higher", "bleu"),
-    "self_bleu_4": Criterion("self-BLEU-4", "lower", "self_bleu"),
-    "vocabulary_coverage": Criterion("vocabulary coverage", "higher", "vocabulary_coverage"),
+    "code_length": Criterion("code length in bits per byte", "lower"),
+    "reverse_lm": Criterion("reverse LM score", "lower", "reverse_lm"),
+    "c2st_auc": Criterion("AUC of a classifier against real text", "lower", "c2st"),
+    "frechet": Criterion("Fréchet distance", "lower", "frechet"),
+    "mauve": Criterion("MAUVE", "higher", "mauve"),
 }
 
 
@@ -63,8 +64,9 @@ class PromotionConfig(Settings):
     `off`: the run ends with the bundle."""
     name: str = DEFAULT
     """Which champion is challenged; give each pipeline of a store its own name."""
-    criterion: str = "bits_per_byte"
-    """What must be better, beyond the interval: bits_per_byte (fair to different tokenisers) or a metric of samples."""
+    criterion: str = "code_length"
+    """What must be better, beyond the interval: code_length (of held-out text; fair to different tokenisers, see
+    `gdcore/code_length.py`), or a metric of samples that the protocol measures."""
     protocol: str = "gdflow"
     """How samples are judged."""
     num_texts: int = Field(default=2000, ge=2)
@@ -119,7 +121,7 @@ class Contest(TypedDict):
     challenger: Figure
     champion: Figure | None
     difference: Figure | None
-    """Challenger − champion; for bits per byte paired text by text."""
+    """Challenger − champion; for code lengths paired text by text."""
 
 
 class Verdict(TypedDict):
