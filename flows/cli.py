@@ -42,6 +42,7 @@ app.command(epilog=champion_cli.RELEASE_EXAMPLES)(champion_cli.release)
 app.command(epilog=champion_cli.DRIFT_EXAMPLES)(champion_cli.drift)
 app.command(epilog=compare_cli.EXAMPLES)(compare_cli.compare)
 
+
 @app.command(
     epilog="""Examples:\n
     gdflow run\n
