@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from gdcore.artifacts import Ref
 from gdcore.errors import UserError
 from gdcore.report import histories
+from gdcore.report.event_files import write_events
 from gdcore.report.svg import standalone
 from gdcore.runs import Run
 from tasks import show
@@ -29,11 +30,12 @@ def choose_device(name: str) -> "torch.device":
 
 
 def show_training(run: Run, stage: str, ref: Ref) -> None:
-    """The stage's log goes into the run's, its outcome and latest figures into Prefect."""
+    """The stage's log goes into the run's and into an event file, its outcome and latest figures into Prefect."""
     folder = run.store.path(ref)
     text = (folder / "metrics.jsonl").read_text().splitlines()
     run.log_metrics(stage, text)
     lines = [json.loads(line) for line in text]
+    write_events(run.folder / "tensorboard" / stage, lines, (folder / "metrics.jsonl").stat().st_mtime)
     summary = json.loads((folder / "summary.json").read_text())
     outcome = {name: value for name, value in summary.items() if not isinstance(value, dict)}
     latest = {name: f"{value:.4g}" for line in lines for name, value in line.items() if isinstance(value, int | float)}
