@@ -10,6 +10,7 @@ from typing import Any, Literal, NotRequired
 from pydantic import ConfigDict, TypeAdapter
 from typing_extensions import TypedDict
 
+from gdcore.breakdown import OfLabel
 from gdcore.calibration import Calibration
 from gdcore.evidence import Exhibit
 from gdcore.frontier import PlaneFrontier
@@ -19,7 +20,8 @@ from gdcore.selection import Selection
 
 CLOSED = ConfigDict(extra="forbid", use_attribute_docstrings=True, title="evaluation.json of gdflow")
 
-ModelName = Literal["real", "pretrained", "finetuned"]
+ModelName = Literal["real", "pretrained", "finetuned", "samples"]
+"""A run's models; `samples` are those of a text file."""
 
 
 class Row(TypedDict):
@@ -40,7 +42,7 @@ class Row(TypedDict):
 
 
 class Evaluation(TypedDict):
-    """A run's two models and real held-out text under one protocol."""
+    """A run's two models, or a file of samples, and real held-out text under one protocol."""
 
     __pydantic_config__ = CLOSED  # pyright: ignore[reportGeneralTypeIssues]
 
@@ -54,9 +56,14 @@ class Evaluation(TypedDict):
     """Real text first; of each model, the first row is the decoding that selection looked at."""
     frontier: NotRequired[dict[str, PlaneFrontier]]
     """Quality against diversity over decodings, by plane."""
-    selection: Selection
+    selection: NotRequired[Selection]
+    """Which model goes on; of text files nothing is selected."""
     held_out: NotRequired[str]
     """Digest of the held-out texts; what each model says of each lies in `likelihoods.npz`, beside this file."""
+    nll_by_label: NotRequired[dict[str, dict[str, Figure]]]
+    """By model and label, most frequent first, where the held-out texts have labels."""
+    labels: NotRequired[list[OfLabel]]
+    """Of text files, where the samples have labels."""
     calibration: NotRequired[dict[str, Calibration]]
     """By model: the discriminator on its texts at the first decoding and on held-out real ones."""
     samples: dict[str, list[Sample]]

@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 
 from gdcore import plugins
 from gdcore import protocol as protocols
+from gdcore.breakdown import nll_by_label
 from gdcore.calibration import calibrate
 from gdcore.checkpoint import load_generator
 from gdcore.drawing import Drawing, slug
@@ -25,7 +26,7 @@ from gdcore.evaluated import Evaluation, Row
 from gdcore.evidence import Likelihoods
 from gdcore.frontier import frontier
 from gdcore.gallery import NUM_SHOWN, Critic, Texts, TrainingTexts, gallery
-from gdcore.intervals import Ratio, figure
+from gdcore.intervals import Figure, Ratio, figure
 from gdcore.judging import Judge
 from gdcore.metrics.nll import held_out
 from gdcore.progress import Progress
@@ -91,6 +92,7 @@ class Split:
 
     texts: list[str]
     prompts: list[str | None]
+    labels: list[str | None]
     shards: Shards
 
     def some(self, number: int) -> Shards:
@@ -187,6 +189,7 @@ def evaluate_models(
         "frontier": frontier(rows, protocol.seed),
         "selection": selection,
         "held_out": _write_likelihoods(out / LIKELIHOODS, test.texts, lengths, test_nll),
+        "nll_by_label": {model: _by_label(nll, test.labels, protocol) for model, nll in test_nll.items()},
         "calibration": calibration,
         "samples": samples,
     }
@@ -196,10 +199,11 @@ def evaluate_models(
 
 def _open(corpus: Path, tokens: Path, validation: Path, split: str) -> Split:
     kept = np.load(validation / f"kept_{split}.npy")
-    frame = pl.read_parquet(corpus / f"{split}.parquet", columns=["text", "prompt"])[kept]
+    frame = pl.read_parquet(corpus / f"{split}.parquet", columns=["text", "prompt", "label"])[kept]
     if not len(frame):
         raise UserError(f"validation left no text in the {split} split; loosen its rules or give more text")
-    return Split(frame["text"].to_list(), frame["prompt"].to_list(), Shards.open(tokens, split, kept))
+    texts, prompts, labels = (frame[name].to_list() for name in ("text", "prompt", "label"))
+    return Split(texts, prompts, labels, Shards.open(tokens, split, kept))
 
 
 def _real_row(train: Split, valid: Split, test: Split, num: int, protocol: protocols.Protocol) -> Row:
@@ -219,6 +223,13 @@ def _shown(split: Split, rows: Sequence[int], texts: Sequence[str] | None = None
     rows = rows[:NUM_JUDGED]
     texts = [split.texts[row] for row in rows] if texts is None else texts[:NUM_JUDGED]
     return {"texts": texts, "prompts": [split.prompts[row] for row in rows] if rows else [None] * len(texts)}
+
+
+def _by_label(nll: Ratio, labels: Sequence[str | None], protocol: protocols.Protocol) -> dict[str, Figure]:
+    """Held-out NLL of each label; nothing where texts have none."""
+    rows = [row for row, label in enumerate(labels) if label is not None]
+    known = Ratio(nll.numerators_N[rows], nll.denominators_N[rows])
+    return nll_by_label(known, [str(labels[row]) for row in rows], protocol.sampling)
 
 
 def _digest(checkpoint: Path) -> str:

@@ -15,8 +15,6 @@ from gdcore.text_files import Records, read_records
 
 FEW = 50
 """Training texts below twice which none are spared for the row of real text."""
-NUM_SHOWN = 100
-"""Samples that `evaluation.json` quotes."""
 
 Row = dict[str, Any]
 
@@ -48,7 +46,7 @@ def judge_files(
         "splits": {"samples": len(judged.texts), "references": len(real.texts)}
         | ({"train": len(known)} if known else {}),
         "rows": [row for row in rows if row],
-        "samples": {"samples": [{"text": text, "prompt": None, "nearest": None} for text in judged.texts[:NUM_SHOWN]]},
+        "samples": {},  # they stand in the user's own file, and no discriminator has read them
     }
     if judged.labels:
         evaluation["labels"] = by_label(judged.texts, judged.labels, real.texts, real.labels, chosen)

@@ -4,6 +4,7 @@ import json
 import random
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from gdcore import protocol
 from gdcore.breakdown import FEWEST, by_label, nll_by_label
 from gdcore.errors import UserError
+from gdcore.evaluated import schema
 from gdcore.file_evaluation import FEW, judge_files, summary, write
 from gdcore.intervals import Ratio, Sampling
 from gdcore.report import file_table
@@ -71,6 +73,7 @@ def test_what_is_written_and_passed_on(files: dict[str, Path], tmp_path: Path) -
     judged = judge_files(**files, protocol=LIGHT)
     write(judged, tmp_path / "new" / "folder")
     assert json.loads((tmp_path / "new" / "folder" / "evaluation.json").read_text()) == judged
+    jsonschema.validate(judged, schema())
     told = summary(judged)
     assert told["counts"] == counts(judged, "samples")
     assert told["metrics"] == judged["rows"][1]["metrics"]
@@ -97,6 +100,7 @@ def test_labels_each_against_their_own_references(tmp_path: Path) -> None:
     assert labels[2]["metrics"] == {}
     assert labels[2]["note"] == "fewer than 50 texts"
     assert labels[0]["metrics"].keys() == {"bleu_4", "self_bleu_4", "distinct_2", "unique", "length"}
+    jsonschema.validate(judge_files(samples, references, protocol=LIGHT, label_column="kind"), schema())
     assert labels[0]["metrics"]["bleu_4"]["value"] > 0.8
     # Held to the other label's references the same texts fare worse.
     texts = [json.loads(line) for line in samples.read_text().splitlines() if '"a"' in line]
