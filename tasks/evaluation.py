@@ -47,8 +47,6 @@ def evaluate(
         device = str(choose_device(config.device))
         return evaluate_models(config.evaluation, **paths, out=out, seed=config.seed, device=device)
 
-    metrics = load_protocol(config.evaluation.protocol).metrics
-
     done = build(
         run,
         "evaluation",
@@ -58,7 +56,8 @@ def evaluate(
         sources=[
             "gdcore.evaluation",
             f"gdcore.generators.{config.generator.name}",
-            *(f"gdcore.metrics.{name}" for name in metrics),
+            f"gdcore.discriminators.{config.discriminator.name}",
+            *load_protocol(config.evaluation.protocol).modules,
         ],
         files=[f"gdcore/protocols/{config.evaluation.protocol}.yaml"],
     )
