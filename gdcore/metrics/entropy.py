@@ -1,7 +1,7 @@
 """Entropy of words and word pairs, in nats: how evenly the samples use what they use.
 
-Of the frequencies as counted, which come out too even the less text there is: on a fixed budget of tokens, never on
-all there are. Neither high nor low is good; real text's own is the mark.
+Of the frequencies as counted, which miss more of the rare words the less text there is: on a fixed budget of tokens,
+never on all there are. Neither high nor low is good; real text's own is the mark.
 """
 
 from collections.abc import Callable
