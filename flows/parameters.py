@@ -35,3 +35,24 @@ def corpus_name(corpus: Mapping[str, Any]) -> str:
     if packages := corpus.get("docstrings"):
         return "docstrings of " + ", ".join(packages)
     return "embedded corpus"
+
+
+def checked(
+    preset: str, corpus: Mapping[str, Any], settings: Mapping[str, Any], seed: int, home: Path
+) -> dict[str, Any]:
+    """A flow's parameters from a command's, refused in words if they are wrong: before Prefect starts anything."""
+    from flows.presets import resolve
+    from gdcore.corpora.build import CorpusConfig, source_files
+
+    given = {name: value for name, value in corpus.items() if value}
+    corpus_config = CorpusConfig.model_validate(given)
+    if not corpus_config.packages:
+        source_files(corpus_config)  # first, for it takes no time: a misspelt path
+    resolve(preset, overrides(given, seed, settings))
+    return {
+        "preset": preset,
+        "corpus": corpus_config,
+        "seed": seed,
+        "settings": dict(settings),
+        "home": home.absolute(),
+    }
