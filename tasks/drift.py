@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @stage("drift")
 def compare(run: Run, config: DriftConfig, champion: Decision, corpus: Ref) -> Stage:
-    """Compare words, lengths, and what a classifier can tell apart, each with its floor, and say if retraining is due."""
+    """Compare words, lengths and what a classifier can tell apart, each with its floor; say if retraining is due."""
     before, after = champion.beside["corpus"], corpus
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
