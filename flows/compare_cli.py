@@ -19,17 +19,17 @@ EXAMPLES = """Examples:\n
 def compare(
     a: Annotated[str, Argument(help="A run, evaluation.json or `evaluate --json` output; NAME:MODEL:DECODING.")],
     b: Annotated[str, Argument(help="What is held against it. On both sides: several training seeds, by commas.")],
-    metric: Annotated[
-        list[str], Option(help="Compare this metric only: fewer are corrected for less. Repeatable.")
-    ] = NONE,
+    metric: Annotated[list[str], Option(help="Compare this metric: the fewer, the more certain. Repeatable.")] = NONE,
+    every: Annotated[bool, Option("--all", help="Compare every metric instead of the headlines.")] = False,
     home: Home = HERE,
     json: Json = False,
 ) -> None:
     """Hold one result against another: differences with intervals, tests, a verdict, and what would settle it."""
-    from gdcore.side_by_side import read_side, side_by_side
+    from gdcore.side_by_side import headlines, read_side, side_by_side
 
     left, right = ([read_side(name, home) for name in given.split(",")] for given in (a, b))
-    answer(dict(side_by_side(left, right, metric or None)), json, _show)
+    chosen = metric or (None if every else headlines())
+    answer(dict(side_by_side(left, right, chosen)), json, _show)
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -54,7 +54,7 @@ def _show(result: dict[str, Any]) -> None:
         low, high = (wording.signed(change[limit], digits) for limit in ("low", "high"))
         lines.add_row(
             wording.metric(each["metric"]).label,
-            *(f"{each[side]['value']:.{digits}f}" if each[side] else "–" for side in ("a", "b", "real")),
+            *(wording.value(each[side], digits) if each[side] else "–" for side in ("a", "b", "real")),
             f"{wording.signed(change['value'], digits)} [dim]{low} to {high}[/]",
             f"{each['p_holm']:.2g}",
             f"[{colours[verdict]}]{verdict}[/]",

@@ -178,10 +178,8 @@ def compare(
     """
     paired, real = paired or {}, real or {}
     contrasts: list[Contrast] = []
-    for metric in metrics or wording.ordered(name for name in a if name in b):
+    for metric in _comparable(metrics, [a, b], [real]):
         better = wording.better(metric)
-        if better is None or (better == "real" and metric not in real):
-            continue
         both = paired.get(metric)
         if both:
             before, after = (figure(each, sampling or Sampling()) for each in both)
@@ -214,12 +212,9 @@ def compare_seeds(
     intervals of Student's t.
     """
     assert len(a) == len(b) == len(real) >= 2
-    shared = [name for name in a[0] if all(name in each for each in (*a, *b))]
     contrasts: list[Contrast] = []
-    for metric in metrics or wording.ordered(shared):
+    for metric in _comparable(metrics, [*a, *b], real):
         better = wording.better(metric)
-        if better is None or (better == "real" and not all(metric in each for each in real)):
-            continue
         before, after = (np.array([each[metric]["value"] for each in side]) for side in (a, b))
         change = after - before
         if better == "real":
@@ -248,6 +243,16 @@ def compare_seeds(
             }
         )
     return judged(contrasts)
+
+
+def _comparable(
+    metrics: Sequence[str] | None, sides: Sequence[Mapping[str, Figure]], real: Sequence[Mapping[str, Figure]]
+) -> list[str]:
+    """Of these metrics, or of all, those that every result has and that have a better side that can be told."""
+    shared = [name for name in (metrics or wording.ordered(sides[0])) if all(name in each for each in sides)]
+    needed = {"real": real, "higher": (), "lower": ()}
+    directed = [(name, way) for name in shared if (way := wording.better(name))]
+    return [name for name, way in directed if all(name in each for each in needed[way])]
 
 
 def across_seeds(values: Values) -> Figure:

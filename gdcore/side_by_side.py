@@ -66,6 +66,8 @@ class SideBySide(TypedDict):
 def side_by_side(a: Sequence[Side], b: Sequence[Side], metrics: Sequence[str] | None = None) -> SideBySide:
     """Compare one result with another, or several training seeds of one with the same seeds of the other.
 
+    All metrics, or those named; every one more costs the others certainty, since all are corrected for their number.
+
     Raises UserError, saying what differs, where figures must not be compared.
     """
     for each in (*a[1:], *b):
@@ -177,6 +179,11 @@ def _notes(a: Sequence[Side], b: Sequence[Side]) -> list[str]:
     if not a[0].real:
         notes.append("No row of real text: metrics whose aim is real text (BLEU among them) are left out.")
     return notes
+
+
+def headlines() -> list[str]:
+    """The metrics that are compared unless others are asked for: a few that were settled on beforehand."""
+    return [name for name, metric in wording.METRICS.items() if metric.headline and wording.better(name)]
 
 
 def read_side(given: str, home: Path) -> Side:
