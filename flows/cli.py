@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer import Argument, Option
 
-from flows import champion_cli, classify_cli, compare_cli
+from flows import champion_cli, classify_cli, compare_cli, track_cli
 from flows.console import Commands, Terminated, answer, quiet_stdout, settings, sigterm_raises
 from flows.options import (
     HERE,
@@ -41,6 +41,7 @@ app.command(epilog=classify_cli.EXAMPLES)(classify_cli.classify)
 app.command(epilog=champion_cli.RELEASE_EXAMPLES)(champion_cli.release)
 app.command(epilog=champion_cli.DRIFT_EXAMPLES)(champion_cli.drift)
 app.command(epilog=compare_cli.EXAMPLES)(compare_cli.compare)
+app.command(epilog=track_cli.EXAMPLES)(track_cli.log)
 
 
 @app.command(
