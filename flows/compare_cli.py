@@ -45,8 +45,8 @@ def _show(result: dict[str, Any]) -> None:
     title = f"A: {', '.join(result['a'])}\nB: {', '.join(result['b'])}"
     lines = Table(title=escape(title), title_justify="left", caption=f"protocol {result['protocol']} · 95 % intervals")
     lines.caption_justify = "left"
-    for heading in ("", "A", "B", "real text", "B − A", "p (Holm)", "B is", "what would settle it"):
-        lines.add_column(heading, justify="left" if heading in ("", "B is", "what would settle it") else "right")
+    for heading in ("", "A", "B", "real text", "B − A", "p (Holm)", "B is", "to settle it"):
+        lines.add_column(heading, justify="left" if heading in ("", "B is", "to settle it") else "right")
     colours = {"better": "green", "worse": "red", "no difference": "dim"}
     for each in sorted(result["contrasts"], key=lambda each: each["verdict"] == "no difference"):
         digits = wording.metric(each["metric"]).digits

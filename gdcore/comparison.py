@@ -271,12 +271,12 @@ def _student(gains: Values) -> float:
 
 
 def settle(each: Contrast) -> str:
-    """What would settle it, in words; "" for what is settled."""
+    """How much would settle it, in words; "" for what is settled."""
     if each["verdict"] != "no difference":
         return ""
     if each["needed"] is None or each["needed"] > MANY:
-        return f"no number of {each['unit']} within reach would settle it"
-    return f"about {_rounded(each['needed']):,} {each['unit']} would settle it"
+        return f"more than a million {each['unit']}"
+    return f"about {_rounded(each['needed']):,} {each['unit']}"
 
 
 def _rounded(number: int) -> int:
