@@ -64,6 +64,15 @@ class Protocol(Settings):
         return {name: config.model_dump(mode="json") for name, config in self.metrics.items()}
 
     @property
+    def modules(self) -> list[str]:
+        """What its figures depend on besides the texts: its metrics, and the plug-ins that these load by name."""
+        modules = [f"gdcore.metrics.{name}" for name in self.metrics]
+        for kind in ("encoder", "classifier"):
+            named = {getattr(config, kind) for config in self.metrics.values() if hasattr(config, kind)}
+            modules += [f"gdcore.{kind}s.{name}" for name in sorted(named)]
+        return modules
+
+    @property
     def sampling(self) -> Sampling:
         return Sampling(self.seed, self.resamples, self.subsamples)
 

@@ -1,9 +1,12 @@
 """Latent semantic analysis: TF-IDF of words and word pairs, projected on the references' strongest directions.
 
 Deerwester et al. 1990; log-scaled counts and smoothed inverse document frequencies as in Manning et al. 2008, §6.4.
-Needs no download and no training beyond one truncated singular value decomposition. A row is scaled to length one
-*before* it is projected, and wording that the fitted texts lack weighs in that length: a text of foreign word pairs
-lies near the origin. Without this, shuffled words are all but invisible.
+Needs no download and no training beyond one truncated singular value decomposition.
+
+A TF-IDF row has length one, and wording that the fitted texts lack weighs in it. The length of its projection therefore
+says how *familiar* its wording is, and the direction what it is *about*. Left as it is, a garbled text would lie near
+the origin, in the middle of all others, and pass for a typical one; with the length thrown away, shuffled words would
+not be seen at all. So the direction is scaled to length one, and familiarity is a coordinate of its own.
 
 Shapes: N texts, G n-grams, D directions.
 """
@@ -20,10 +23,13 @@ from gdcore.ngram_counts import Floats, Ints
 
 DIM = 64
 """Directions kept. The Fréchet distance's bias grows with their square, its resolution hardly."""
+FAMILIARITY = 0.25
+"""What one standard deviation of familiarity weighs: enough for shuffled words to leave the cloud, and little enough
+for subjects to count (docs/metrics.md)."""
 
 
 class Encoder:
-    """Texts → rows of shape (N, D), D ≤ 64; an empty text is the origin."""
+    """Texts → rows of shape (N, D + 1), D ≤ 64: direction and familiarity. An empty text is the origin."""
 
     def __init__(self, texts: Texts):
         self._column: dict[str | tuple[str, str], int] = {}
@@ -35,10 +41,16 @@ class Encoder:
         self._kept_G = np.flatnonzero(document_frequency_G > 1)
         seen_G = np.where(document_frequency_G > 1, document_frequency_G, 0)
         self._idf_G: Floats = np.log((1 + len(texts)) / (1 + seen_G)) + 1
-        self._directions_GD = _directions(self._weigh(*grams), len(texts), len(self._kept_G))
+        rows_NG = self._weigh(*grams)
+        self._directions_GD = _directions(rows_NG, len(texts), len(self._kept_G))
+        spread = np.linalg.norm(rows_NG @ self._directions_GD, axis=1).std()
+        self._scale = FAMILIARITY / spread if spread > 1e-9 else 0.0
 
     def encode(self, texts: Texts) -> Floats:
-        return np.asarray(self._weigh(*self._grams(texts, learn=False)) @ self._directions_GD)
+        projected_ND = np.asarray(self._weigh(*self._grams(texts, learn=False)) @ self._directions_GD)
+        familiarity_N1 = np.linalg.norm(projected_ND, axis=1, keepdims=True)
+        directions_ND = projected_ND / np.maximum(familiarity_N1, 1e-12)
+        return np.concatenate([directions_ND, self._scale * familiarity_N1], axis=1)
 
     def _grams(self, texts: Texts, *, learn: bool) -> tuple[Ints, Ints]:
         """The columns of all n-grams, text by text, and where each text begins, shape (N + 1,)."""

@@ -32,7 +32,7 @@ class Config(Settings):
     size: int = Field(default=2000, ge=2)
     """Texts of either side; fewer leave cells empty by chance and lower the figure."""
     cells: int = Field(default=200, ge=2)
-    """What k-means cuts both clouds into; a tenth of `size` as in the paper."""
+    """What k-means cuts both clouds into; fewer where a cell would hold less than twenty texts, half of either side."""
     clusterings: int = Field(default=5, ge=1)
     """Runs of k-means from different starts."""
     scaling: float = Field(default=5.0, gt=0)
@@ -44,17 +44,16 @@ def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
     points = cloud(evidence, config.encoder)
     real_RD, samples_ND = (side.astype(np.float32) for side in (points.references_RD[: config.size], points.samples_ND))
     both = np.concatenate([samples_ND[: config.size], real_RD])
+    num_cells = max(2, min(config.cells, len(both) // 20))
     cell_SR: list[Ints] = []
     cell_SN: list[Ints] = []
     for run in range(config.clusterings):
-        centres_KD = k_means(both, config.cells, np.random.default_rng([evidence.seed, run]))
+        centres_KD = k_means(both, num_cells, np.random.default_rng([evidence.seed, run]))
         cell_SR.append(nearest(real_RD, centres_KD))
         cell_SN.append(nearest(samples_ND, centres_KD))
 
     def under(run: int, rows: Ints) -> float:
-        shares = [
-            np.bincount(cells, minlength=config.cells) / len(cells) for cells in (cell_SR[run], cell_SN[run][rows])
-        ]
+        shares = [np.bincount(cells, minlength=num_cells) / len(cells) for cells in (cell_SR[run], cell_SN[run][rows])]
         return area(shares[0], shares[1], config.scaling)
 
     def measure(rows: Ints) -> float:
