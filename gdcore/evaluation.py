@@ -41,7 +41,7 @@ GRID = (
     *(Decoding(temperature=temperature) for temperature in (1.0, 0.9, 0.8, 0.7)),
     Decoding(top_k=40),
     Decoding(top_p=0.9),
-    Decoding(min_p=0.1),
+    Decoding(min_p=0.02),
     Decoding(candidates=4),
     Decoding(candidates=4, choose="discriminator"),
 )
