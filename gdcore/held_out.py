@@ -46,24 +46,23 @@ def held_out(
     if prompted:
         left_out["answer no prompt"] = frame["prompt"].null_count()
         frame = frame.drop_nulls("prompt")
-    if len(frame) > num_texts:
-        rows = np.random.default_rng(seed).choice(len(frame), num_texts, replace=False)
-        left_out["not drawn"] = len(frame) - num_texts
-        frame = frame[np.sort(rows)]
-    texts = frame["text"].to_list()
+    texts: list[str] = frame["text"].to_list()
     prompts: list[str] | None = frame["prompt"].to_list() if prompted else None
     fitting = {name: np.array(fits(session, texts, prompts), bool) for name, session in sessions.items()}
-    kept = np.logical_and.reduce(list(fitting.values()))
-    left_out["too long for one of the models"] = int((~kept).sum())
-    if not kept.any():
+    rows = np.flatnonzero(np.logical_and.reduce(list(fitting.values())))
+    left_out["too long for one of the models"] = len(texts) - len(rows)
+    if not len(rows):
         why = "; ".join(f"{number:,} {reason}" for reason, number in left_out.items() if number)
         raise UserError(
             f"none of the {total:,} texts held out today can be used to judge the models: {why or 'there are none'}. "
             "Give more text, or hold out more of it (corpus.test_fraction)."
         )
+    if len(rows) > num_texts:
+        left_out["not drawn"] = len(rows) - num_texts
+        rows = np.sort(np.random.default_rng(seed).choice(rows, num_texts, replace=False))
     return HeldOut(
-        [text for text, keep in zip(texts, kept, strict=True) if keep],
-        prompts and [prompt for prompt, keep in zip(prompts, kept, strict=True) if keep],
+        [texts[row] for row in rows],
+        prompts and [prompts[row] for row in rows],
         {name: float(fit.mean()) for name, fit in fitting.items()},
         {reason: number for reason, number in left_out.items() if number},
     )
