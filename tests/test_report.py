@@ -36,6 +36,7 @@ def row(model: str, temperature: float | None, bleu: float) -> dict[str, Any]:
         "bleu_4": figure(bleu),
         "self_bleu_4": figure(bleu + 0.1),
         "unique": {"value": 1.0, "low": 0.99, "high": 1.0},
+        "bleu_2": figure(bleu + 0.4),
     }
     decoding = None if temperature is None else {"temperature": temperature, "top_k": 0, "top_p": 1.0}
     counts = {"samples": 1000, "references": 900, "words": EVIL, "from_valid": 600, "from_train": 400}
@@ -230,6 +231,15 @@ def test_the_terminal_shows_the_same_figures(evaluation: dict[str, Any]) -> None
     console.print(table.render_samples(evaluation, 2))
     text = console.export_text()
     console.file.close()
-    for words in ("MLE ✓ selected", "adversarial", "real text", "0.300 ± 0.010", "held-out NLL", EVIL, "(empty)"):
+    for words in (
+        "1 more figures in the report",
+        "MLE ✓ selected",
+        "adversarial",
+        "real text",
+        "0.300 ± 0.010",
+        "held-out NLL",
+        EVIL,
+        "(empty)",
+    ):
         assert words in text
     assert "plain" not in text

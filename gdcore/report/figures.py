@@ -54,15 +54,11 @@ def figures(result: Row, paired: Mapping[str, tuple[Ratio, Ratio]]) -> str:
     """
     rows = wording.main_rows(result)
     verdicts = _verdicts(rows, paired)
-    names = wording.ordered(name for row in reversed(list(rows.values())) for name in row["metrics"])
     parts: list[str] = []
-    for family, about in wording.FAMILIES.items():
-        inside = [name for name in names if wording.metric(name).family == family]
+    for family, inside in wording.by_family(name for row in rows.values() for name in row["metrics"]).items():
         shown = [name for name in inside if wording.metric(name).headline] or inside[:3]
         rest = [name for name in inside if name not in shown]
-        if not inside:
-            continue
-        title, _, question = about.partition(": ")
+        title, _, question = wording.FAMILIES[family].partition(": ")
         parts.append(_family(rows, verdicts, shown, title, f'{title} <span class="soft">{question}</span>'))
         if rest:
             labels = ", ".join(wording.metric(name).label for name in rest[:4]) + (" …" if len(rest) > 4 else "")

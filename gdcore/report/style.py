@@ -132,7 +132,7 @@ ol.texts p { margin: 0; }
   linear-gradient(to right, var(--real) var(--share), var(--line) var(--share)); print-color-adjust: exact; }
 .near { display: block; }
 .brief .near { display: none; }
-mark { color: inherit; background: var(--changed); border-radius: 3px; padding: 0 .1em; print-color-adjust: exact; }
+mark { color: var(--ink); background: var(--changed); border-radius: 3px; padding: 0 .1em; print-color-adjust: exact; }
 mark.span { background: color-mix(in srgb, var(--bad) calc(var(--sure) * .45), transparent); }
 dl { margin: .8rem 0; }
 dl.counts { display: flex; flex-wrap: wrap; gap: .6rem 2.4rem; }

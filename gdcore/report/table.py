@@ -8,19 +8,21 @@ from rich.table import Table
 from gdcore.report import wording
 
 STYLE = {"real": "green", "pretrained": "blue", "finetuned": "dark_orange"}
-MAIN = ("nll", "bleu_2", "bleu_3", "bleu_4", "bleu_5", "self_bleu_2", "self_bleu_3", "self_bleu_4", "self_bleu_5",
-        "distinct_2", "unique", "copy_rate", "vocabulary_coverage", "length")  # fmt: skip
 
 
 def render(evaluation: dict[str, Any]) -> Table:
-    """Metrics down, models across, at the decoding that selection looked at; each figure ± half its 95 % interval."""
+    """Headline metrics down, models across, at the decoding that selection looked at; each ± half its 95 % interval."""
     rows = wording.main_rows(evaluation)
     decoding = next((wording.decoding(row["decoding"]) for row in rows.values() if row["decoding"]), "")
     counts = next(reversed(rows.values()))["counts"]
     selected = evaluation["selection"]["selected"]
+    measured = {name for row in rows.values() for name in row["metrics"]}
+    headlines = [name for name in measured if wording.metric(name).headline] or measured
+    rest = len(measured) - len(headlines)
+    more = f" · {rest} more figures in the report" if rest else ""
     table = Table(
         title=f"{counts['samples']:,} samples at {decoding} against {counts['references']:,} real texts",
-        caption=f"protocol {evaluation['protocol']} · 95 % intervals",
+        caption=f"protocol {evaluation['protocol']} · 95 % intervals{more}",
         title_justify="left",
         caption_justify="left",
     )
@@ -29,14 +31,13 @@ def render(evaluation: dict[str, Any]) -> Table:
         if model in rows:
             mark = " ✓ selected" if model == selected else ""
             table.add_column(wording.MODEL[model] + mark, justify="right", header_style=STYLE[model])
-    for name in MAIN:
-        if any(name in row["metrics"] for row in rows.values()):
+    models = [model for model in ("pretrained", "finetuned", "real") if model in rows]
+    for names in wording.by_family(headlines).values():
+        for name in names:
             shown = wording.metric(name)
-            figures = [
-                rows[model]["metrics"].get(name) for model in ("pretrained", "finetuned", "real") if model in rows
-            ]
-            cells = [_cell(figure, shown.digits) for figure in figures]
+            cells = [_cell(rows[model]["metrics"].get(name), shown.digits) for model in models]
             table.add_row(shown.label, *cells)
+        table.add_section()
     return table
 
 

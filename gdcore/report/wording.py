@@ -5,8 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 from gdcore.intervals import Figure
 
-MODEL = {"real": "real text", "pretrained": "MLE", "finetuned": "adversarial"}
-COLOUR = {"real": "real", "pretrained": "mle", "finetuned": "adv"}
+MODEL = {"real": "real text", "pretrained": "MLE", "finetuned": "adversarial", "samples": "samples"}
+COLOUR = {"real": "real", "pretrained": "mle", "finetuned": "adv", "samples": "adv"}
 
 
 Family = Literal["likelihood", "quality", "diversity", "distance", "memorisation", "surface", "other"]
@@ -242,6 +242,15 @@ def ordered(names: Iterable[str]) -> list[str]:
     """Metrics without repetition, in the order of `METRICS`; those unknown to it at the end."""
     found = dict.fromkeys(names)
     return [name for name in METRICS if name in found] + [name for name in found if name not in METRICS]
+
+
+def by_family(names: Iterable[str]) -> dict[Family, list[str]]:
+    """Metrics under their families, both in the page's order; a family without any is left out."""
+    found = ordered(names)
+    inside: dict[Family, list[str]] = {each: [] for each in FAMILIES}
+    for name in found:
+        inside[metric(name).family].append(name)
+    return {each: members for each, members in inside.items() if members}
 
 
 def quoted(sample: dict[str, Any]) -> str:
