@@ -141,7 +141,7 @@ def evaluate(
     ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    out: Annotated[Path | None, Option(help="Folder to write evaluation.json to, for files.")] = None,
+    out: Annotated[Path | None, Option(help="Folder to write evaluation.json and report.html to, for files.")] = None,
     run: Annotated[str, Option(help="Judge this run's models again instead of files.")] = "latest",
     protocol: Annotated[str, Option(help="How to judge; `gdflow list protocols` names them.")] = "gdflow",
     home: Home = HERE,

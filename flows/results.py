@@ -73,7 +73,7 @@ def show_texts(result: Result) -> None:
     for warning in dict.fromkeys(warning for row in reversed(result["rows"]) for warning in row["warnings"]):
         console.print(f"Note: {escape(warning)}")
     if "out" in result:
-        _lines(console, {"Written": f"{result['out']}/evaluation.json"})
+        _lines(console, {name: f"{result['out']}/{name}" for name in ("evaluation.json", "report.html")})
 
 
 def show_validation(result: Result) -> None:

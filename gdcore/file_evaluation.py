@@ -11,6 +11,7 @@ from gdcore import protocol as protocols
 from gdcore.breakdown import by_label
 from gdcore.judging import Judge
 from gdcore.protocol import Protocol
+from gdcore.report.page import write_report
 from gdcore.text_files import Records, read_records
 
 FEW = 50
@@ -59,10 +60,11 @@ def summary(evaluation: dict[str, Any]) -> dict[str, Any]:
 
 
 def write(evaluation: dict[str, Any], out: Path) -> None:
-    """`evaluation.json` in a folder, which is made where it is not there."""
+    """`evaluation.json` and `report.html` in a folder, which is made where it is not there."""
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(evaluation, ensure_ascii=False, indent=1, allow_nan=False)
     (out / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+    write_report(out, out / "report.html")
 
 
 def _records(path: Path, text_column: str | None, label_column: str | None) -> Records:

@@ -74,6 +74,9 @@ def test_what_is_written_and_passed_on(files: dict[str, Path], tmp_path: Path) -
     write(judged, tmp_path / "new" / "folder")
     assert json.loads((tmp_path / "new" / "folder" / "evaluation.json").read_text()) == judged
     jsonschema.validate(judged, schema())
+    page = (tmp_path / "new" / "folder" / "report.html").read_text()
+    assert "BLEU-4" in page
+    assert "Selected" not in page
     told = summary(judged)
     assert told["counts"] == counts(judged, "samples")
     assert told["metrics"] == judged["rows"][1]["metrics"]

@@ -57,7 +57,7 @@ def write_report(
     sections = {
         "frontier": quality_and_diversity(result),
         "figures": figures(result, _likelihoods(evaluation)),
-        "samples": samples(result),
+        "samples": samples(result) if result["samples"] else "",
         "discriminator": reliability.calibration(result),
         "training": _training(_log(pretraining), _log(finetuning)),
         "evidence": exhibits(result),
@@ -71,7 +71,7 @@ def write_report(
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
         f"<style>{COLOURS}{CHART}{PAGE}</style>\n</head>\n<body>\n<header><h1>{title}</h1></header>\n<main>\n"
-        f'{verdict(result)}\n<nav class="screen" aria-label="Contents">{links}</nav>\n'
+        f'{verdict(result) if "selection" in result else ""}\n<nav class="screen" aria-label="Contents">{links}</nav>\n'
         + "\n".join(filter(None, sections.values()))
         + f"\n</main>\n<script>\n{SCRIPT.read_text(encoding='utf-8')}</script>\n</body>\n</html>\n",
         encoding="utf-8",
