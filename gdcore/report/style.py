@@ -5,7 +5,7 @@ Blue is always the pretrained model, orange the adversarial one, green real text
 
 COLOURS = """
 :root { color-scheme: light dark; --paper: #fdfdfb; --card: #ffffff; --ink: #1d2125; --soft: #5c646c; --line:
-  #dfe2e4; --mle: #1f6fb4; --adv: #c2570c; --real: #2c7d4f; --good: #2c7d4f; --bad: #b3261e; --tint: #f3f5f6;
+  #dfe2e4; --mle: #1f6fb4; --adv: #b4500a; --real: #2c7d4f; --good: #2c7d4f; --bad: #b3261e; --tint: #f3f5f6;
   --changed: #fbe3b3; }
 @media (prefers-color-scheme: dark) {
   :root { --paper: #14171a; --card: #1b1f23; --ink: #e7e9ea; --soft: #9aa3ab; --line: #333a40; --mle: #6cb2ee;
@@ -14,7 +14,7 @@ COLOURS = """
 }
 @media print {
   :root { color-scheme: light; --paper: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb; --mle:
-    #1f6fb4; --adv: #c2570c; --real: #2c7d4f; --good: #2c7d4f; --bad: #b3261e; --tint: #fff;
+    #1f6fb4; --adv: #b4500a; --real: #2c7d4f; --good: #2c7d4f; --bad: #b3261e; --tint: #fff;
     --changed: #fbe3b3; }
 }
 """
