@@ -53,5 +53,5 @@ def test_errors_name_the_key_and_the_remedy(overrides, message):
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are():
-    with pytest.raises(UserError, match=r"no preset named 'quickstat'; there are coco, default, quickstart, tiny"):
+    with pytest.raises(UserError, match=r"no preset named 'quickstat'; there are .*classify, coco, default, .*tiny"):
         resolve("quickstat", {})

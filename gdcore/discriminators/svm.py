@@ -5,8 +5,8 @@ one optimum. As there, the bias is the weight of a feature that is always 1, and
 class against the rest. Single tokens have a weight each; longer n-grams share `num_buckets` by hash (Weinberger et al.
 2009). A text's counts are divided by the root of how many n-grams it has.
 
-The sum runs over the texts shown at once. Learnt from N texts in batches of B, C is what it would be for all N at once
-times N / B. AdamW's own weight decay would be a second ½‖w‖²: set it to 0.
+The sum runs over the texts shown at once: learnt from N texts in batches of B, C does what C · B / N would do on all of
+them. AdamW's own weight decay would be a second ½‖w‖²: set it to 0.
 
 A verdict is a margin, not a log-odds: ±1 is where a text stops pulling.
 
@@ -28,8 +28,8 @@ PRIME, MULTIPLIER = 2**31 - 1, 1_000_003
 
 class Config(Settings):
     name: Literal["svm"] = "svm"
-    C: float = Field(default=1.0, gt=0)
-    """What a violated margin costs, beside ½‖w‖²: more fits closer, less keeps the margin wider."""
+    C: float = Field(default=100.0, gt=0)
+    """What a violated margin costs, beside ½‖w‖²: more fits closer, less keeps the margin wider. It counts a batch."""
     longest: int = Field(default=2, ge=1)
     """Longest n-gram, in tokens."""
     num_buckets: int = Field(default=1 << 15, ge=1)
