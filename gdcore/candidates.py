@@ -21,6 +21,8 @@ from gdcore.uniforms import uniforms
 
 Choice = Literal["likelihood", "discriminator"]
 
+MOST = 1024
+"""Candidates a text, at most: all of them are in memory at once."""
 CHOICE = 1 << 31
 """Number of a text's seed that its choice is drawn with; its tokens never get so far."""
 

@@ -76,7 +76,8 @@ def side_by_side(a: Sequence[Side], b: Sequence[Side], metrics: Sequence[str] | 
         contrasts = _of_two(a[0], b[0], metrics)
     else:
         a, b = _paired_by_seed(a, b)
-        sides = [each.metrics for each in a], [each.metrics for each in b], [each.real for each in a]
+        real = [one.real or other.real for one, other in zip(a, b, strict=True)]
+        sides = [each.metrics for each in a], [each.metrics for each in b], real
         contrasts = compare_seeds(*sides, metrics)
     if not contrasts:
         asked = f" among {', '.join(metrics)}" if metrics else ""
@@ -104,7 +105,7 @@ def _of_two(a: Side, b: Side, metrics: Sequence[str] | None) -> list[Contrast]:
     cut_otherwise = same and "nll" in a.likelihoods and "nll" in b.likelihoods and "nll" not in paired
     ours = {name: figure for name, figure in a.metrics.items() if not (cut_otherwise and name in PER_TOKEN)}
     samples = min(int(each.counts.get("samples", 0)) for each in (a, b))
-    return compare(ours, b.metrics, samples=samples, real=a.real, paired=paired, metrics=metrics)
+    return compare(ours, b.metrics, samples=samples, real=a.real or b.real, paired=paired, metrics=metrics)
 
 
 PER_TOKEN = ("nll", "perplexity", "nll_gap")
@@ -176,7 +177,7 @@ def _notes(a: Sequence[Side], b: Sequence[Side]) -> list[str]:
         notes.append(f"Different numbers of samples: {shown}. Set figures below their protocol's size move with it.")
     if a[0].decoding != b[0].decoding:
         notes.append(f"Different decodings: {a[0].decoding or 'unknown'} against {b[0].decoding or 'unknown'}.")
-    if not a[0].real:
+    if not (a[0].real or b[0].real):
         notes.append("No row of real text: metrics whose aim is real text (BLEU among them) are left out.")
     return notes
 

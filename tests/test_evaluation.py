@@ -22,6 +22,7 @@ from gdcore.intervals import Sampling, figure
 from gdcore.metrics.nll import held_out
 from gdcore.sampling import Decoding
 from gdcore.shards import Shards
+from gdcore.side_by_side import read_side, side_by_side
 from gdcore.tokens import TokenizerConfig, build_tokens
 from tests.small_corpus import SCHEMA
 
@@ -103,6 +104,31 @@ def test_rows_and_files(evaluated: tuple[dict[str, Any], Path]) -> None:
     }
     assert len((out / "samples" / "pretrained_t0.5_k5.txt").read_text().splitlines()) == 40
     assert result["seed"] == 7
+
+
+def test_the_first_decoding_has_every_figure_and_the_others_those_of_the_curves(
+    evaluated: tuple[dict[str, Any], Path],
+) -> None:
+    first, second = ({*row["metrics"]} for row in evaluated[0]["rows"][1:3])
+    assert "vocabulary_coverage" in first - second
+    assert {"bleu_4", "self_bleu_4", "lm_score", "reverse_lm"} <= second < first
+    plane = evaluated[0]["frontier"]["wording"]
+    assert [(curve["model"], len(curve["points"])) for curve in plane["curves"]] == [
+        ("pretrained", 1), ("pretrained", 2), ("pretrained", 2), ("finetuned", 1), ("finetuned", 2), ("finetuned", 2),
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="no metrics named blue"):
+        EvaluationConfig(curve_metrics=("blue",))
+
+
+def test_the_two_models_are_compared_text_by_text_later_too(evaluated: tuple[dict[str, Any], Path]) -> None:
+    folder = evaluated[1]
+    before, after = (read_side(f"{folder}:{model}", folder) for model in ("pretrained", "finetuned"))
+    found = {each["metric"]: each for each in side_by_side([before], [after])["contrasts"]}
+    assert (found["nll"]["unit"], found["nll"]["number"]) == ("texts", 29)
+    figures = [row["metrics"] for row in evaluated[0]["rows"] if row["model"] != "real"]
+    for metric in ("nll", "bits_per_byte"):
+        gap = figures[3][metric]["value"] - figures[0][metric]["value"]
+        assert found[metric]["difference"]["value"] == pytest.approx(gap)
 
 
 def test_the_result_is_what_the_schema_says(evaluated: tuple[dict[str, Any], Path]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
-from gdcore.candidates import Choice, chosen
+from gdcore.candidates import MOST, Choice, chosen
 from gdcore.errors import UserError
 from gdcore.serving.manifest import read_manifest
 from gdcore.serving.runtime import Array, Graph
@@ -70,9 +70,11 @@ class Session:
             raise ValueError(f"top_p must be above 0 and at most 1 (off), not {top_p!r}")
         if not 0 <= _number("min_p", min_p) <= 1:
             raise ValueError(f"min_p must be 0 (off) or more and at most 1, not {min_p!r}")
+        if not 1 <= (candidates := _whole("candidates", candidates)) <= MOST:
+            raise ValueError(f"candidates must be at least 1 and at most {MOST}, not {candidates!r}")
         if choose not in get_args(Choice):
             raise ValueError(f"choose must be one of {', '.join(get_args(Choice))}, not {choose!r}")
-        top_k, candidates = _whole("top_k", top_k, 0), _whole("candidates", candidates, 1)
+        top_k = _whole("top_k", top_k, 0)
         max_tokens = _whole("max_tokens", self.context if max_tokens is None else max_tokens, 1)
         given, seed = self._given(prompts), _whole("seed", seed)
         settings: dict[str, np.generic | int] = {
