@@ -92,12 +92,13 @@ class Critic:
         found: list[list[tuple[int, int, float]]] = []
         for batch in ordered_batches(self._shards(shown), BATCH):
             batch = batch.to(self.device)
-            for spans, given in zip(
-                self.discriminator.spans(batch.tokens_BT, batch.mask_BT), batch.prompt_lengths_B.tolist(), strict=True
-            ):
-                places = offsets[len(found)]
+            told = self.discriminator.spans(batch.tokens_BT, batch.mask_BT)
+            for spans, given in zip(told, batch.prompt_lengths_B.tolist(), strict=True):
+                text, places = shown["texts"][len(found)], offsets[len(found)]
                 inside = [(max(0, a - given), min(b - given, len(places)), p) for a, b, p in spans]
-                found.append([(places[a][0], places[b - 1][1], round(p, 4)) for a, b, p in inside if b > a])
+                ends = [(places[a][0], places[b - 1][1], round(p, 4)) for a, b, p in inside if b > a]
+                # A token may carry the space before it, which nobody made up.
+                found.append([(b - len(text[a:b].lstrip()), b, p) for a, b, p in ends])
         return found
 
     def _shards(self, shown: Texts) -> Shards:

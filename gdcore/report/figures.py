@@ -145,19 +145,24 @@ def _every_decoding(result: Row) -> str:
 def exhibits(result: Row) -> str:
     """The texts behind the figures, model by model."""
     shown: dict[str, list[tuple[str, Row]]] = {}
-    for model, row in wording.main_rows(result).items():
+    rows = wording.main_rows(result)
+    for model, row in rows.items():
         for each in row.get("exhibits", []):
             shown.setdefault(each["title"], []).append((model, each))
     if not shown:
         return ""
     parts = [
         details(
-            f"{escape(title)} <span class='soft'>{', '.join(wording.MODEL[model] for model, _ in found)}</span>",
+            escape(title) + ("" if len(found) == len(rows) else f": {', '.join(map(_model, found))}"),
             note(found[0][1]["about"]) + "".join(_exhibit(model, each) for model, each in found),
         )
         for title, found in shown.items()
     ]
     return section("evidence", "Evidence: the texts behind the figures", *parts)
+
+
+def _model(found: tuple[str, Row]) -> str:
+    return wording.MODEL[found[0]]
 
 
 def _exhibit(model: str, exhibit: Row) -> str:

@@ -40,10 +40,10 @@ PLANES = {
     ),
     "language_models": Words(
         "Language models",
-        "LM score: a model of real text reads the samples, nats a word →",
-        "reverse LM: a model of the samples reads real text",
-        "An independent language model learnt from one side and asked about the other. Lower is better on both axes: "
-        "the better model lies nearer to the lower left.",
+        "LM score: a model of real text reads samples →",
+        "reverse LM: the other way round",
+        "An independent language model learns from one side and reads the other: nats of surprise a word. Lower is "
+        "better on both axes, so the better model lies nearer to the lower left.",
     ),
 }
 
@@ -55,8 +55,10 @@ def planes(result: Row) -> dict[str, Any]:
 
 def pictures(result: Row) -> list[Picture]:
     """Every plane of which both metrics were measured."""
+    found = planes(result)
+    size = (760, 480) if len(found) == 1 else (560, 420)
     return [
-        Picture(PLANES[name].title, PLANES[name].guide, _drawn(name, plane)) for name, plane in planes(result).items()
+        Picture(PLANES[name].title, PLANES[name].guide, _drawn(name, plane, *size)) for name, plane in found.items()
     ]
 
 
@@ -80,7 +82,7 @@ def quality_and_diversity(result: Row) -> str:
     )
 
 
-def _drawn(name: str, plane: Row) -> str:
+def _drawn(name: str, plane: Row, width: int, height: int) -> str:
     families = list(dict.fromkeys(curve["family"] for curve in plane["curves"]))
     real, series, named = plane["real"], list[Series](), set[str]()
     for curve in plane["curves"]:
@@ -108,8 +110,8 @@ def _drawn(name: str, plane: Row) -> str:
         y_label=words.y_label,
         about=words.guide,
         dashes=families if len(families) > 1 else (),
-        width=760,
-        height=480,
+        width=width,
+        height=height,
     )
 
 
