@@ -5,6 +5,7 @@ reads the same; it sorts and searches the samples.
 """
 
 import json
+import math
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -103,8 +104,13 @@ def _likelihoods(evaluation: Path) -> dict[str, tuple[Ratio, Ratio]]:
     if not path.is_file():
         return {}
     with np.load(path) as kept:
-        before, after = (Ratio(kept[model], kept["tokens"]) for model in ("pretrained", "finetuned"))
-    return {"nll": (before, after)}
+        tokens_N, bytes_N = kept["tokens"], kept["bytes"]
+        before_N, after_N = (kept[model] for model in ("pretrained", "finetuned"))
+    bits = math.log(2)
+    return {
+        "nll": (Ratio(before_N, tokens_N), Ratio(after_N, tokens_N)),
+        "bits_per_byte": (Ratio(before_N / bits, bytes_N), Ratio(after_N / bits, bytes_N)),
+    }
 
 
 def _json(path: Path) -> Row:
