@@ -1,6 +1,6 @@
 """What the two players and an objective must offer; a plug-in offers it by having it, and inherits nothing.
 
-Shapes: B texts, T tokens, V vocabulary, D features.
+Shapes: B texts, T tokens, V vocabulary, D features, Z latent variables.
 """
 
 from collections.abc import Iterator, Mapping
@@ -56,6 +56,28 @@ class Generator(Module, Protocol):
 
     def step(self, token_B: Tensor, state: Any) -> tuple[Tensor, State]:
         """Read one token a text; logits `(B,V)` of the next, equal to those of `logits`."""
+        ...
+
+
+class LatentGenerator(Generator, Protocol):
+    """A generator that writes each text from noise z ~ N(0, I) of the text's own, as well as token by token.
+
+    The last tensor of its state is that noise, `(1,B,Z)`; zero in `initial_state`, until the sampler puts it in.
+    `gdcore.latent` is what the rest of gdcore knows of such generators.
+    """
+
+    noise_dim: int
+
+    def hidden(self, tokens_BT: Tensor, noise_BZ: Tensor | None = None) -> Tensor:
+        """Features `(B,T,D)` of texts written from this noise; from zeros where it is not given."""
+        ...
+
+    def posterior(self, tokens_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance, both `(B,Z)`, of the noise that a text may have been written from."""
+        ...
+
+    def pretraining_loss(self, batch: Batch, step: int) -> Loss:
+        """What it minimises, per token, in place of the NLL."""
         ...
 
 

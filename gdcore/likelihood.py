@@ -3,13 +3,16 @@
 Shapes: B texts, T tokens, V vocabulary, K tokens that count.
 """
 
+import math
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from gdcore import latent
 from gdcore.batches import Batch
-from gdcore.contracts import Generator
+from gdcore.contracts import Generator, LatentGenerator, Loss
 
 CHUNK_LOGITS = 1 << 21
 """Logits computed at a time: 8 MB in single precision, which the system's allocator keeps and hands out again. Larger
@@ -22,8 +25,22 @@ def chunk_size(generator: Generator) -> int:
 
 
 def target_logprobs(generator: Generator, batch: Batch) -> Tensor:
-    """Log-probabilities `(K,)` of the tokens that count, row by row; the softmax is paid for these tokens alone."""
-    hidden_BTD = generator.hidden(batch.tokens_BT[:, :-1])
+    """Log-probabilities `(K,)` of the tokens that count, row by row; the softmax is paid for these tokens alone.
+
+    Of a generator with latent variables: given each text's noise; where that is not known (real text), the evidence's
+    lower bound, with one draw of the noise, the whole divergence being charged to each text's last token.
+    """
+    if not latent.noise_dim(generator) or batch.noise_BZ.shape[1]:
+        return conditional_logprobs(generator, batch, batch.noise_BZ)
+    noise_BZ, divergence_BZ = latent.inferred(generator, batch)
+    counts_B = batch.target_BT.sum(dim=1)
+    last_B = counts_B.cumsum(dim=0)[counts_B > 0] - 1
+    return conditional_logprobs(generator, batch, noise_BZ).index_add(0, last_B, -divergence_BZ.sum(1)[counts_B > 0])
+
+
+def conditional_logprobs(generator: Generator, batch: Batch, noise_BZ: Tensor) -> Tensor:
+    """The same given each text's noise, of width 0 for a generator without latent variables."""
+    hidden_BTD = latent.hidden(generator, batch.tokens_BT[:, :-1], noise_BZ)
     targets_BT = batch.target_BT[:, 1:]
     hidden_KD, chosen_K = hidden_BTD[targets_BT], batch.tokens_BT[:, 1:][targets_BT]
     size = chunk_size(generator)
@@ -34,13 +51,39 @@ def target_logprobs(generator: Generator, batch: Batch) -> Tensor:
 
 def logprobs(generator: Generator, batch: Batch) -> Tensor:
     """Log-probabilities `(B,T)`: at `t` that of token `t` given those before it; zero on tokens that do not count."""
-    flat_K = target_logprobs(generator, batch)
+    return _placed(target_logprobs(generator, batch), batch)
+
+
+def text_logprobs(generator: Generator, batch: Batch) -> Tensor:
+    """The log-probability of each text `(B,)`.
+
+    Of a generator with latent variables: the importance-weighted lower bound (`gdcore.latent`), on real text.
+    """
+    if not latent.noise_dim(generator):
+        return logprobs(generator, batch).sum(dim=1)
+    weighted = [
+        _placed(conditional_logprobs(generator, batch, noise_BZ), batch).sum(dim=1) + log_ratio_B
+        for noise_BZ, log_ratio_B in latent.weighted_draws(generator, batch)
+    ]
+    return torch.stack(weighted).logsumexp(dim=0) - math.log(len(weighted))
+
+
+def _placed(flat_K: Tensor, batch: Batch) -> Tensor:
+    """Values of the tokens that count, each at its place in `(B,T)`."""
     return torch.zeros_like(batch.tokens_BT, dtype=flat_K.dtype).masked_scatter(batch.target_BT, flat_K)
 
 
 def nll(generator: Generator, batch: Batch) -> Tensor:
     """Negative log-likelihood per token, in nats: the maximum-likelihood loss (scalar)."""
     return -target_logprobs(generator, batch).mean()
+
+
+def pretraining_loss(generator: Generator, batch: Batch, step: int) -> Loss:
+    """What maximum likelihood minimises, per token: the NLL, or what a generator has in its place."""
+    if latent.noise_dim(generator):
+        return cast(LatentGenerator, generator).pretraining_loss(batch, step)
+    token_nll = nll(generator, batch)
+    return token_nll, {"nll": token_nll}
 
 
 @torch.no_grad()
@@ -55,7 +98,7 @@ def score(generator: Generator, batches: Iterable[Batch]) -> tuple[Tensor, Tenso
     sums, counts = [], []
     for batch in batches:
         batch = batch.to(device)
-        sums.append(-logprobs(generator, batch).sum(dim=1).double().cpu())
+        sums.append(-text_logprobs(generator, batch).double().cpu())
         counts.append(batch.target_BT.sum(dim=1).cpu())
     generator.train(training)
     return torch.cat(sums), torch.cat(counts)

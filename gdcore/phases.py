@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gdcore import plugins
+from gdcore import latent, plugins
 from gdcore.batches import BatchStream, ordered_batches
 from gdcore.checkpoint import (
     Resumable,
@@ -30,6 +30,7 @@ from gdcore.contracts import Module
 from gdcore.errors import UserError
 from gdcore.guard import Guard, guarded
 from gdcore.progress import Progress
+from gdcore.reconstruction import study
 from gdcore.shards import Shards
 from gdcore.tokenizer import Tokenizer
 from gdcore.train import FinetuneConfig, PretrainConfig, Report, checkpointed, early_stopped, finetune, pretrain
@@ -67,15 +68,18 @@ def run_pretraining(
     load_weights(generator, work / "best_generator.safetensors")
     built = generator.config.model_dump(mode="json")  # sizes that were read from a user's folder included
     publish(state, out, work, {"generator": built, "vocab_size": vocab_size, "context": context})
-    write_json(
-        out / "summary.json",
-        {
-            "steps": state.step,
-            "best_step": state.memory["best_step"],
-            "valid_nll": state.memory["best_nll"],
-            "stopped": f"no better for {config.patience} looks" if state.step < config.steps else None,
-        },
-    )
+    summary: dict[str, Any] = {
+        "steps": state.step,
+        "best_step": state.memory["best_step"],
+        "valid_nll": state.memory["best_nll"],
+        "stopped": f"no better for {config.patience} looks" if state.step < config.steps else None,
+    }
+    if latent.noise_dim(generator):
+        found = study(generator, ordered_batches(valid, EVAL_BATCH), Tokenizer.load(tokens))
+        write_json(out / "latent.json", found)
+        summary |= {name: found[name] for name in ("latent_dim", "active_units", "kl", "kept")}
+        summary["valid_nll_is"] = "an upper bound, from the encoder's posterior"
+    write_json(out / "summary.json", summary)
 
 
 def run_finetuning(

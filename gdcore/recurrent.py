@@ -1,13 +1,13 @@
-"""A recurrent language model, whatever its cell: what the `rnn`, `gru` and `lstm` generators have in common.
+"""A recurrent language model, whatever its cell: what the `rnn`, `gru`, `lstm` and `vae` generators have in common.
 
 Regularised as in Zaremba et al. 2014 (dropout on what is not recurrent), with the output matrix tied to the embedding
 as in Press & Wolf 2017.
 
-Shapes: B texts, T tokens, V vocabulary, D embedding, H hidden, L layers, G gates (H each).
+Shapes: B texts, T tokens, V vocabulary, D embedding, H hidden, L layers, G gates (H each), X extra.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pydantic import Field
@@ -39,20 +39,29 @@ class RecurrentConfig(Settings):
 class RecurrentModel(nn.Module):
     """Next-token model; `logits(tokens_BT)[:, t]` predicts the token at `t + 1`.
 
-    `layers` makes torch's layer, which reads whole texts; `cell` is one step of it in plain products, which is what the
-    sampler and the exported graph repeat. A test holds the two together.
+    `layers` is torch's layer, which reads whole texts; `cell` is one step of it in plain products, which is what the
+    sampler and the exported graph repeat. A test holds the two together. Where `extra_dim` is not 0, every step reads
+    so many features of the text beside the token's.
     """
 
     def __init__(
-        self, config: Any, vocab_size: int, context: int, layers: Callable[..., nn.RNNBase], cell: Cell, num_states: int
+        self,
+        config: Any,
+        vocab_size: int,
+        context: int,
+        layers: type[nn.RNNBase],
+        cell: Cell,
+        num_states: int,
+        extra_dim: int = 0,
     ) -> None:
         super().__init__()
         self.config, self.vocab_size, self.context = config, vocab_size, context
         self.cell, self.num_states = cell, num_states
         self.embedding = nn.Embedding(vocab_size, config.embedding_dim)
         between = config.dropout if config.num_layers > 1 else 0.0
-        sizes = config.embedding_dim, config.hidden_dim, config.num_layers
-        self.add_module(config.name, layers(*sizes, batch_first=True, dropout=between))  # weights bear the cell's name
+        sizes = config.embedding_dim + extra_dim, config.hidden_dim, config.num_layers
+        self.kind = layers.__name__.lower()  # the weights bear its name
+        self.add_module(self.kind, cast(Any, layers)(*sizes, batch_first=True, dropout=between))
         self.dropout = nn.Dropout(config.dropout)
         output_dim = config.embedding_dim if config.tied else config.hidden_dim
         self.projection = nn.Linear(config.hidden_dim, output_dim) if config.tied else nn.Identity()
@@ -68,11 +77,14 @@ class RecurrentModel(nn.Module):
 
     @property
     def layers(self) -> nn.RNNBase:
-        return getattr(self, self.config.name)
+        return getattr(self, self.kind)
 
-    def hidden(self, tokens_BT: Tensor) -> Tensor:
+    def hidden(self, tokens_BT: Tensor, extra_BX: Tensor | None = None) -> Tensor:
         """Features `(B,T,D)` from which `head` predicts each next token."""
-        hidden_BTH, _ = self.layers(self.dropout(embed(tokens_BT, self.embedding.weight)))
+        x_BTD = self.dropout(embed(tokens_BT, self.embedding.weight))
+        if extra_BX is not None:
+            x_BTD = torch.cat([x_BTD, extra_BX.unsqueeze(1).expand(-1, x_BTD.shape[1], -1).to(x_BTD.dtype)], dim=-1)
+        hidden_BTH, _ = self.layers(x_BTD)
         return self.projection(self.dropout(hidden_BTH))
 
     def head(self, hidden: Tensor) -> Tensor:
@@ -91,9 +103,11 @@ class RecurrentModel(nn.Module):
         shape = (self.config.num_layers, batch_size, self.config.hidden_dim)
         return tuple(torch.zeros(shape, device=device) for _ in range(self.num_states))
 
-    def step(self, token_B: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, token_B: Tensor, state: State, extra_BX: Tensor | None = None) -> tuple[Tensor, State]:
         """Read one token a text, an id or a soft row `(B,V)`; returns `(logits_BV, state)`, without dropout."""
         x_BD, after = embed(token_B, self.embedding.weight), []
+        if extra_BX is not None:
+            x_BD = torch.cat([x_BD, extra_BX], dim=-1)
         for layer in range(self.config.num_layers):
             from_input_BG = nn.functional.linear(x_BD, *self._weights(layer, "ih"))
             from_hidden_BG = nn.functional.linear(state[0][layer], *self._weights(layer, "hh"))
@@ -103,3 +117,19 @@ class RecurrentModel(nn.Module):
 
     def _weights(self, layer: int, kind: str) -> tuple[Tensor, Tensor]:
         return getattr(self.layers, f"weight_{kind}_l{layer}"), getattr(self.layers, f"bias_{kind}_l{layer}")
+
+
+def lstm(config: Any, vocab_size: int, context: int, extra_dim: int = 0) -> RecurrentModel:
+    """A model of LSTM cells (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000)."""
+    model = RecurrentModel(config, vocab_size, context, nn.LSTM, lstm_cell, num_states=2, extra_dim=extra_dim)
+    for name, parameter in model.layers.named_parameters():
+        if name.startswith("bias_ih"):  # an open forget gate lets gradients through from the first step
+            parameter.data[config.hidden_dim : 2 * config.hidden_dim] = 1.0
+    return model
+
+
+def lstm_cell(from_input_BG: Tensor, from_hidden_BG: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """One step of `nn.LSTM`; the state is `(hidden, cell)`."""
+    input_BH, forget_BH, update_BH, output_BH = (from_input_BG + from_hidden_BG).chunk(4, dim=-1)
+    cell_BH = torch.sigmoid(forget_BH) * state[1] + torch.sigmoid(input_BH) * torch.tanh(update_BH)
+    return torch.sigmoid(output_BH) * torch.tanh(cell_BH), cell_BH

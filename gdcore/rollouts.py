@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gdcore import latent
 from gdcore.batches import Batch, make_batch
 from gdcore.contracts import Generator, State
 from gdcore.sampling import Decoding, pick
@@ -47,7 +48,7 @@ def rollout_rewards(generator: Generator, fake: Batch, judge: Callable[[Batch], 
 
 def _states(generator: Generator, fake: Batch) -> State:
     """What the generator remembers before it reads each token: its state tensors with T in front."""
-    states = [generator.initial_state(len(fake), fake.tokens_BT.device)]
+    states = [latent.begin(generator, fake.noise_BZ)]
     for t in range(fake.tokens_BT.shape[1] - 2):
         states.append(generator.step(fake.tokens_BT[:, t], states[-1])[1])
     return tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))

@@ -8,6 +8,7 @@ Shapes: B texts, C candidates a text, R texts still being written, T tokens, V v
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -15,8 +16,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from gdcore import latent
 from gdcore.batches import Batch, make_batch
-from gdcore.candidates import Choice, chosen
+from gdcore.candidates import MOST, Choice, chosen
 from gdcore.contracts import Discriminator, Generator
 from gdcore.errors import UserError
 from gdcore.likelihood import logprobs
@@ -41,7 +43,7 @@ class Decoding(Settings):
     min_p: float = Field(default=0.0, ge=0, le=1)
     """Draw among the tokens at least this many times as probable as the likeliest one, at the temperature used; 0 means
     all."""
-    candidates: int = Field(default=1, ge=1, le=1024)
+    candidates: int = Field(default=1, ge=1, le=MOST)
     """Texts drawn for each one that is kept."""
     choose: Choice = "likelihood"
     """Which candidate is kept: `likelihood`, the likeliest per token under the generator itself; `discriminator`, one
@@ -128,8 +130,11 @@ def complete(
     max_tokens: int,
     decoding: Decoding,
     seeds_B: np.ndarray,
+    noise_BZ: Tensor | None = None,
 ) -> Batch:
     """Write on from what is given (BOS, prompt and SEP, right-padded) until EOS, `max_tokens` or the context's end.
+
+    A generator with latent variables writes from `noise_BZ`; where it is not given, from that of the texts' seeds.
 
     The generator is in evaluation mode meanwhile; finished texts leave the batch, so that nothing is paid past EOS.
     """
@@ -144,7 +149,8 @@ def complete(
     lengths_B = prompt_lengths_B.clone()
     uniform_BT = torch.from_numpy(uniforms(seeds_B, 0, min(max_tokens, longest))).to(device)
 
-    state = generator.initial_state(num, device)
+    noise_BZ = latent.noise_of(generator, seeds_B, device) if noise_BZ is None else noise_BZ
+    state = latent.begin(generator, noise_BZ)
     row_R = torch.arange(num, device=device)  # which texts are still being written
     for t in range(longest - 1):
         writing_R = t + 1 < limit_B[row_R]
@@ -162,7 +168,7 @@ def complete(
         if not bool(live_R.all()):
             row_R, state = row_R[live_R], tuple(tensor[:, live_R] for tensor in state)
     generator.train(training)
-    return make_batch(tokens_BT[:, : int(lengths_B.max())], lengths_B, prompt_lengths_B)
+    return replace(make_batch(tokens_BT[:, : int(lengths_B.max())], lengths_B, prompt_lengths_B), noise_BZ=noise_BZ)
 
 
 def complete_batch(generator: Generator, batch: Batch, decoding: Decoding | None = None) -> Batch:

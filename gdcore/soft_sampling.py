@@ -10,12 +10,13 @@ for the rows, and as many for their gradient.
 Shapes: B texts, T tokens, V vocabulary.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from gdcore import latent
 from gdcore.batches import Batch, make_batch
 from gdcore.contracts import Generator
 from gdcore.sampling import FORBIDDEN
@@ -42,7 +43,8 @@ def sample_soft(generator: Generator, batch: Batch, inverse_temperature: float, 
     """
     given_BT, given_B = batch.tokens_BT, batch.prompt_lengths_B
     num, width = given_BT.shape
-    state = generator.initial_state(num, given_BT.device)
+    noise_BZ = torch.randn(num, latent.noise_dim(generator), device=given_BT.device)
+    state = latent.begin(generator, noise_BZ)
     one_hot = torch.eye(generator.vocab_size, device=given_BT.device)
     live_B = torch.ones(num, dtype=torch.bool, device=given_BT.device)
     tokens, rows = [given_BT[:, 0]], [one_hot[given_BT[:, 0]]]
@@ -61,7 +63,8 @@ def sample_soft(generator: Generator, batch: Batch, inverse_temperature: float, 
         if not bool(live_B.any()):
             break
     tokens_BT = torch.stack(tokens, dim=1)
-    return SoftTexts(torch.stack(rows, dim=1), make_batch(tokens_BT, (tokens_BT != PAD).sum(dim=1), given_B))
+    drawn = make_batch(tokens_BT, (tokens_BT != PAD).sum(dim=1), given_B)
+    return SoftTexts(torch.stack(rows, dim=1), replace(drawn, noise_BZ=noise_BZ))
 
 
 def _gumbel(like: Tensor) -> Tensor:

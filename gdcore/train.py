@@ -17,7 +17,7 @@ from gdcore.batches import Batch
 from gdcore.checkpoint import Resumable, TrainState, save_state, save_weights
 from gdcore.contracts import Loss, Objective
 from gdcore.guard import GuardConfig
-from gdcore.likelihood import held_out_nll, nll
+from gdcore.likelihood import held_out_nll, pretraining_loss
 from gdcore.settings import Settings
 
 Report = dict[str, Any]
@@ -87,8 +87,8 @@ def pretrain(state: TrainState, config: PretrainConfig) -> Iterator[Report]:
     def loss(batch: Batch, step: int) -> Loss:
         # A batch holds texts of like length. Averaged by itself, it would give a token of a short text more weight than
         # one of a long text, and the generator would learn to stop too soon.
-        token_nll = nll(state.generator, batch)
-        return token_nll * batch.target_BT.sum() / mean_targets, {"nll": token_nll}
+        token_loss, logs = pretraining_loss(state.generator, batch, step)
+        return token_loss * batch.target_BT.sum() / mean_targets, logs
 
     state.generator.train()
     while state.step < config.steps:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 GOLDEN_32 = 0x9E3779B9
 GOLDEN_64 = 0x9E3779B97F4A7C15
+NORMALS = 3 << 30
+"""Number of a seed's uniforms that its normal numbers begin with; its tokens never get so far."""
 
 
 def uniforms(seeds_N: NDArray[np.int64], start: int, count: int) -> NDArray[np.float32]:
@@ -33,6 +35,16 @@ def redraw(uniform_N: NDArray[np.float32], attempt: int) -> NDArray[np.float32]:
     """The number (N,) for attempt 1, 2, … after a draw was refused, hashed from the bits of its first number."""
     bits_N = (np.asarray(uniform_N, np.float32) * np.float32(2**24)).astype(np.uint32)
     return _to_uniform(_fmix32(_fmix32(bits_N) + np.uint32(attempt * GOLDEN_32 & 0xFFFFFFFF)))
+
+
+def normals(seeds_N: NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    """`count` standard normal numbers of every seed, float32 (N, count); of other bits than its first 3·2³⁰ uniforms.
+
+    Box & Muller 1958; `gdcore/export/sampler.py` computes the same, to within rounding.
+    """
+    uniform_NS = uniforms(seeds_N, NORMALS, count + count % 2)
+    radius, angle = np.sqrt(-2 * np.log(uniform_NS[:, ::2])), np.float32(2 * np.pi) * uniform_NS[:, 1::2]
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=2).reshape(uniform_NS.shape)[:, :count]
 
 
 def row_seeds(seed: int, count: int, start: int = 0) -> NDArray[np.int64]:

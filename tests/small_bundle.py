@@ -21,6 +21,7 @@ from gdcore.tokens import TokenizerConfig, build_tokens
 CONTEXT = 24
 SMALL: dict[str, dict[str, object]] = {
     **{name: {"embedding_dim": 16, "hidden_dim": 24} for name in ("rnn", "gru", "lstm")},
+    "vae": {"embedding_dim": 16, "hidden_dim": 24, "encoder_dim": 12, "latent_dim": 5},
     "transformer": {"hidden_dim": 16, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2, "mlp_dim": 24},
 }
 
@@ -53,7 +54,8 @@ def generator(name: str = "lstm", vocab_size: int = 60, **config: object) -> Gen
     model = build_generator(plugins.load("generators", name).Config(**config), vocab_size, CONTEXT)
     with torch.no_grad():
         for label, parameter in model.named_parameters():
-            if "weight_hh" not in label:  # a simple recurrent network would turn chaotic, and amplify every rounding
+            # Else roundings grow: in a network that has become chaotic, in e to a large power.
+            if "weight_hh" not in label and "log_variance" not in label:
                 parameter.mul_(4)
     return model.eval()
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from gdcore.uniforms import redraw, row_seeds, uniforms
+from gdcore.uniforms import normals, redraw, row_seeds, uniforms
 
 INT64 = np.iinfo(np.int64)
 
@@ -80,6 +80,21 @@ def test_redraw():
     cells = [(redraw(refused, attempt) * 32).astype(int) for attempt in (1, 2)]
     assert all(abs(chi_square(each, 32)) < 5 for each in cells)
     assert abs(chi_square(cells[0] * 32 + cells[1], 1024)) < 5
+
+
+def test_normals():
+    """Standard normal: quantiles of each, no correlation, and each a function of its seed alone."""
+    seeds = row_seeds(5, 40_000)
+    z = normals(seeds, 5)
+    assert z.dtype == np.float32
+    quantiles = np.quantile(z, [0.025, 0.25, 0.5, 0.75, 0.975], axis=0).T
+    np.testing.assert_allclose(quantiles, [[-1.96, -0.6745, 0, 0.6745, 1.96]] * 5, atol=0.05)
+    assert np.abs(np.corrcoef(z.T) - np.eye(5)).max() < 0.02
+    assert np.abs(np.corrcoef(z[:, 0], uniforms(seeds, 0, 1)[:, 0])[0, 1]) < 0.02
+    assert np.array_equal(normals(seeds[7:9], 5), z[7:9])
+    assert np.array_equal(normals(seeds[:3], 4), z[:3, :4])
+    assert normals(seeds[:0], 3).shape == (0, 3)
+    assert normals(seeds[:2], 0).shape == (2, 0)
 
 
 def test_does_not_depend_on_the_company():

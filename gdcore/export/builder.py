@@ -129,13 +129,15 @@ class Graph:
         assert not model.functions
         graph = model.graph
         names = dict(zip((value.name for value in graph.input), inputs, strict=True)) | {"": ""}
-        stored = {tensor.name for tensor in self.root.initializers}
+        stored = {tensor.name: tensor for tensor in self.root.initializers}
         for tensor in graph.initializer:
-            names[tensor.name] = name = f"w.{tensor.name}"
-            if name not in stored:
-                copy = TensorProto()
-                copy.CopyFrom(tensor)
-                copy.name, copy.doc_string = name, ""
+            copy = TensorProto()
+            copy.CopyFrom(tensor)
+            copy.name, copy.doc_string = f"w.{tensor.name}", ""
+            while copy.name in stored and copy != stored[copy.name]:  # another model's, which only bears the same name
+                copy.name += "'"
+            names[tensor.name] = copy.name
+            if copy.name not in stored:
                 self.root.initializers.append(copy)
         self.nodes += [_renamed(node, names, self.fresh) for node in graph.node]
         return [names[value.name] for value in graph.output]

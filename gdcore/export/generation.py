@@ -10,7 +10,7 @@ the sequences), N new tokens, F all uniform numbers.
 from onnx import ModelProto
 
 from gdcore.export.builder import FLOAT, INT64, Graph, Typed
-from gdcore.export.sampler import Decoding, draw, uniforms
+from gdcore.export.sampler import Decoding, draw, normals, uniforms
 from gdcore.export.step import Step
 from gdcore.sampling import FORBIDDEN
 from gdcore.tokenizer import EOS, PAD
@@ -73,7 +73,8 @@ def generation_model(step: Step, opset: int) -> ModelProto:
         return b.Greater(b.Size(kept[0]), 0), kept, [(steps_B, INT64)]
 
     rows_B = g.Range(0, g.Squeeze(batch_1, [0]), 1)
-    carried = [(rows_B, INT64), (g.Gather(prompt_BP, 0, axis=1), INT64), *step.initial_state(g, batch_1)]
+    noise_BZ = normals(g, seeds_B, step.noise_dim) if step.noise_dim else None
+    carried = [(rows_B, INT64), (g.Gather(prompt_BP, 0, axis=1), INT64), *step.initial_state(g, batch_1, noise_BZ)]
     steps_SB = g.Loop(g.Sub(g.ReduceMax(limit_B, keepdims=0), 1), carried, turn)[-1]
 
     # Each text's new tokens, moved to the left: its n-th stands at position prompt length + n, one step earlier.

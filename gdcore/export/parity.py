@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gdcore import latent
 from gdcore.batches import Batch, collate, make_batch
 from gdcore.contracts import Discriminator, Generator
 from gdcore.likelihood import logprobs
@@ -138,7 +139,10 @@ def _compare_scores(
     whole = make_batch(tokens_BT, lengths_B, torch.ones_like(lengths_B))
     parity.nll.add(-logprobs(generator, whole), nll_BT)
     (next_BV,) = model(["next_logits"], tokens=tokens_BT.numpy(), lengths=prefix_B.numpy())
-    at_prefix_BD = generator.hidden(tokens_BT)[torch.arange(len(batch)), prefix_B - 1]
+    noise_BZ = batch.noise_BZ
+    if latent.noise_dim(generator):
+        noise_BZ, _ = latent.inferred(generator, make_batch(tokens_BT, prefix_B, torch.ones_like(prefix_B)))
+    at_prefix_BD = latent.hidden(generator, tokens_BT, noise_BZ)[torch.arange(len(batch)), prefix_B - 1]
     parity.logits.add(generator.head(at_prefix_BD), next_BV)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdcore.export.builder import BOOL, FLOAT, INT64, Graph, Typed
-from gdcore.uniforms import GOLDEN_32
+from gdcore.uniforms import GOLDEN_32, NORMALS
 
 MASK_32 = 0xFFFFFFFF
 BELOW_ONE = np.float32(1 - 2**-23)
@@ -125,12 +125,23 @@ def anywhere(g: Graph, flags: str) -> str:
     return g.Cast(g.ReduceMax(g.Cast(flags, to=INT64), keepdims=0), to=BOOL)
 
 
-def uniforms(g: Graph, seeds_B: str, count: str) -> str:
-    """`gdcore.uniforms.uniforms(seeds, 0, count)`, bit for bit: float (B, S)."""
+def normals(g: Graph, seeds_B: str, count: int) -> str:
+    """`gdcore.uniforms.normals(seeds, count)`, to within rounding: float (B, count)."""
+    pairs = (count + 1) // 2
+    uniform_BP2 = g.Reshape(uniforms(g, seeds_B, g.constant(2 * pairs), NORMALS), [0, pairs, 2])
+    radius_BP1, angle_BP1 = g.many("Split", 2, uniform_BP2, [1, 1], axis=2)
+    radius_BP1, angle_BP1 = g.Sqrt(g.Mul(g.Log(radius_BP1), -2.0)), g.Mul(angle_BP1, 2 * np.pi)
+    both_BP2 = g.Concat(g.Mul(radius_BP1, g.Cos(angle_BP1)), g.Mul(radius_BP1, g.Sin(angle_BP1)), axis=2)
+    return g.Slice(g.Reshape(both_BP2, [0, -1]), [0], [count], [1])
+
+
+def uniforms(g: Graph, seeds_B: str, count: str, start: int = 0) -> str:
+    """`gdcore.uniforms.uniforms(seeds, start, count)`, bit for bit: float (B, S)."""
     low_B = g.BitwiseAnd(seeds_B, MASK_32)
     high_B = g.BitwiseAnd(g.Div(g.Sub(seeds_B, low_B), 1 << 32), MASK_32)
     key_B1 = g.Unsqueeze(_fmix32(g, g.BitwiseXor(g.BitwiseXor(_fmix32(g, low_B), high_B), GOLDEN_32)), [1])
-    counter_S = _product(g, g.Range(0, count, 1), GOLDEN_32)
+    end = g.Add(count, start) if start else count
+    counter_S = _product(g, g.Range(start, end, 1), GOLDEN_32)
     bits_BS = _fmix32(g, g.BitwiseXor(_fmix32(g, g.BitwiseAnd(g.Add(counter_S, key_B1), MASK_32)), key_B1))
     return _to_uniform(g, bits_BS)
 

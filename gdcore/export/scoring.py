@@ -17,7 +17,9 @@ def scoring_model(step: Step, opset: int) -> ModelProto:
 
     Inputs: `tokens` (B, T), from BOS on, padded on the right; `lengths` (B), at least 1.
     Outputs: `nll` (B, T), that of each token given those before it, in nats, 0 on BOS and PAD; `next_logits` (B, V),
-    those of the token that would follow each text.
+    those of the token that would follow each text. Of a generator with latent variables what
+    `gdcore.likelihood.logprobs` gives: a bound, with the noise inferred from the text as far as it is given, and what
+    is not known about it charged to the last token.
     """
     g = Graph()
     tokens_BT = g.input("tokens", INT64, ["batch", "time"])
@@ -34,10 +36,14 @@ def scoring_model(step: Step, opset: int) -> ModelProto:
         next_logits_BV = b.Where(b.Equal(trip, last_B1), logits_BV, next_logits_BV)
         return b.constant(np.True_), [next_logits_BV, *after], [(nll_B, FLOAT)]
 
-    carried = [(next_logits_BV, FLOAT), *step.initial_state(g, batch_1)]
+    position_T = g.Range(0, num_tokens, 1)
+    noise_BZ, cost_B = step.inferred(g, tokens_BT, g.LessOrEqual(position_T, last_B1)) if step.noise_dim else (None, "")
+    carried = [(next_logits_BV, FLOAT), *step.initial_state(g, batch_1, noise_BZ)]
     next_logits_BV, *_, nll_TB = g.Loop(num_tokens, carried, turn)
     # At turn t the nll of token t + 1 was found.
     nll_BT = g.Slice(g.Pad(g.Transpose(nll_TB, perm=[1, 0]), [0, 1, 0, 0]), [0], [-1], [1])
+    if step.noise_dim:
+        nll_BT = g.Add(nll_BT, g.Where(g.Equal(position_T, last_B1), g.Unsqueeze(cost_B, [1]), 0.0))
     g.output("nll", nll_BT, FLOAT, ["batch", "time"])
     g.output("next_logits", next_logits_BV, FLOAT, ["batch", step.vocab_size])
     return g.model("score", opset)

@@ -6,6 +6,8 @@ Shapes: B texts, V vocabulary.
 import torch
 from torch import Tensor, nn
 
+from gdcore import latent
+from gdcore.batches import make_batch
 from gdcore.contracts import Generator
 from gdcore.export.builder import FLOAT, Graph, Typed
 from gdcore.export.tracing import Axes, trace
@@ -20,10 +22,22 @@ class Step:
         token_B = torch.zeros(2, dtype=torch.long)
         self._model = trace(_Flat(generator), [(token_B, {0: "batch"}), *_states(generator, token_B)], opset)
 
-    def initial_state(self, g: Graph, batch_1: str) -> list[Typed]:
-        """The state of B texts of which nothing has been read; `batch_1` holds B."""
+        self.noise_dim = latent.noise_dim(generator)
+        if self.noise_dim:
+            tokens_BT, axes = torch.zeros(2, 7, dtype=torch.long), {0: "batch", 1: "time"}
+            self._inferred = trace(_Inferred(generator), [(tokens_BT, axes), (tokens_BT == 0, axes)], opset)
+
+    def inferred(self, g: Graph, tokens_BT: str, mask_BT: str) -> list[str]:
+        """Of a generator with latent variables: texts' noise (B, Z), and its divergence from the prior (B), in nats."""
+        return g.inline(self._inferred, [tokens_BT, mask_BT])
+
+    def initial_state(self, g: Graph, batch_1: str, noise_BZ: str | None = None) -> list[Typed]:
+        """The state of B texts of which nothing has been read; `batch_1` holds B. The noise goes in last."""
         shapes = [g.Concat([empty.shape[0]], batch_1, list(empty.shape[2:]), axis=0) for empty in self._empty]
-        return [(g.Expand(empty, shape), FLOAT) for empty, shape in zip(self._empty, shapes, strict=True)]
+        state: list[Typed] = [(g.Expand(empty, shape), FLOAT) for empty, shape in zip(self._empty, shapes, strict=True)]
+        if noise_BZ:
+            state[-1] = g.Unsqueeze(noise_BZ, [0]), FLOAT
+        return state
 
     def __call__(self, g: Graph, token_B: str, *state: str) -> tuple[str, list[str]]:
         """Read one token a text: logits (B, V) of the next, and the state after it."""
@@ -56,3 +70,16 @@ class _Flat(nn.Module):
     def forward(self, token_B: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         logits_BV, after = self.generator.step(token_B, state)
         return logits_BV.float(), *after
+
+
+class _Inferred(nn.Module):
+    """One draw from the posterior, the same for every text, and the divergence."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, tokens_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        lengths_B = mask_BT.sum(dim=1)
+        noise_BZ, divergence_BZ = latent.inferred(self.generator, make_batch(tokens_BT, lengths_B, lengths_B))
+        return noise_BZ, divergence_BZ.sum(dim=1)

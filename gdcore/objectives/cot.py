@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gdcore import latent
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
 from gdcore.likelihood import chunk_size, nll
@@ -56,7 +57,7 @@ def divergence(generator: Generator, mediator: Generator, fake: Batch) -> Tensor
     counts_BT = fake.target_BT[:, 1:]
     with torch.no_grad():
         mediator_KD = mediator.hidden(fake.tokens_BT[:, :-1])[counts_BT]
-    generator_KD = generator.hidden(fake.tokens_BT[:, :-1])[counts_BT]
+    generator_KD = latent.hidden(generator, fake.tokens_BT[:, :-1], fake.noise_BZ)[counts_BT]
     total = torch.zeros((), device=generator_KD.device)
     size = chunk_size(generator)
     for own_KD, followed_KD in zip(generator_KD.split(size), mediator_KD.split(size), strict=True):

@@ -59,6 +59,18 @@ def test_equal_constants_are_stored_once():
     assert len(g.initializers) == 3
 
 
+def test_inline_keeps_apart_what_only_bears_the_same_name():
+    g = Graph()
+    x = g.input("x", FLOAT, [])
+    for value in (2.0, 3.0, 2.0):
+        inner = Graph()
+        inner.output("y", inner.Mul(inner.input("x", FLOAT, []), inner.weight("w", np.float32(value))), FLOAT, [])
+        (x,) = g.inline(inner.model("inner", 20), [x])
+    g.output("y", x, FLOAT, [])
+    assert run(g, x=np.float32(1))[0] == 12
+    assert len(g.initializers) == 2
+
+
 def test_inline_renames_and_stores_weights_once():
     inner = powers().model("inner", 20)
     inner.graph.node[0].doc_string = "File /home/somebody/secret.py"

@@ -144,3 +144,12 @@ def test_uniforms_bit_for_bit():
     limits = np.iinfo(np.int64)
     seeds = np.append(row_seeds(1, 1000), [0, 1, -1, 2**32, -(2**32), limits.min, limits.max])
     assert np.array_equal(run(seeds=seeds, count=64)[0], uniforms.uniforms(seeds, 0, 64))
+
+
+def test_normals_to_within_rounding():
+    seeds = row_seeds(1, 1000)
+    for count in (1, 6, 7):
+        g = Graph()
+        g.output("normals", sampler.normals(g, g.input("seeds", INT64, ["batch"]), count), FLOAT, ["batch", count])
+        run = runtime.Graph(g.model("normals", 20).SerializeToString())
+        np.testing.assert_allclose(run(seeds=seeds)[0], uniforms.normals(seeds, count), atol=2e-6)

@@ -5,10 +5,12 @@ import pytest
 import torch
 from small_bundle import traced
 
-from gdcore import plugins
+from gdcore import latent, plugins
+from gdcore.batches import make_batch
 from gdcore.checkpoint import build_discriminator
 from gdcore.export.discriminators import discriminator_model
 from gdcore.export.scoring import scoring_model
+from gdcore.likelihood import logprobs
 from gdcore.serving.runtime import Graph
 
 VOCAB = 60
@@ -30,10 +32,11 @@ def test_scores(name: str):
     for shape in SHAPES:
         tokens_BT, lengths_B = texts(*shape)
         nll_BT, next_BV = graph(["nll", "next_logits"], tokens=tokens_BT.numpy(), lengths=lengths_B.numpy())
+        batch = make_batch(tokens_BT, lengths_B, torch.ones_like(lengths_B))
         with torch.no_grad():
-            logits_BTV = generator.logits(tokens_BT)
-        nll = torch.nn.functional.cross_entropy(logits_BTV[:, :-1].transpose(1, 2), tokens_BT[:, 1:], reduction="none")
-        nll = nll * (torch.arange(1, shape[1]) < lengths_B.unsqueeze(1))
+            noise_BZ = latent.inferred(generator, batch)[0] if latent.noise_dim(generator) else batch.noise_BZ
+            logits_BTV = generator.head(latent.hidden(generator, tokens_BT, noise_BZ))
+            nll = -logprobs(generator, batch)[:, 1:]
         assert (nll_BT[:, 0] == 0).all()
         np.testing.assert_allclose(nll_BT[:, 1:], nll.numpy(), atol=1e-5)
         np.testing.assert_allclose(next_BV, logits_BTV[torch.arange(shape[0]), lengths_B - 1].numpy(), atol=1e-5)
