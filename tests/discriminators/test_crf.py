@@ -10,7 +10,6 @@ from toy import JUDGES, VOCAB
 
 from gdcore import chains
 from gdcore.discriminators import crf
-from gdcore.tokenizer import SPECIALS, Tokenizer, assemble
 
 LENGTHS = (5, 3, 1, 4)
 
@@ -114,19 +113,6 @@ def test_spans_are_the_fake_runs_of_the_likeliest_labelling() -> None:
                 sum(p for each, p in all_of.items() if set(each[start:end]) == {0}), rel=1e-4
             )
     assert any(found)
-
-
-def test_spans_of_tokens_are_spans_of_characters() -> None:
-    from tokenizers import models
-
-    from gdcore.spans import in_characters
-
-    words = [*SPECIALS, "▁the", "▁cat", "▁sat", "."]
-    backend = assemble("word", models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"), False)
-    tokenizer = Tokenizer(backend, {"kind": "word", "vocab_size": len(words), "lowercase": False})
-    text = "the  cat sat."
-    shown = in_characters(tokenizer, text, [(0, 2, 0.5), (2, 4, 0.25), (4, 6, 0.125), (5, 6, 1.0)])
-    assert [(text[start:end], p) for start, end, p in shown] == [("the", 0.5), ("cat sat", 0.25), (".", 0.125)]
 
 
 def test_corrupted_texts_are_labelled_where_the_generator_wrote() -> None:
