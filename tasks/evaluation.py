@@ -134,13 +134,15 @@ def show_evaluation(run: Run, evaluation: Ref) -> None:
 def _main_table(judged: dict[str, Any]) -> str:
     """Metrics down, models across, at the decoding that selection looked at."""
     rows = wording.main_rows(judged)
-    names = dict.fromkeys(name for row in rows.values() for name in row["metrics"])
+    names = wording.ordered(name for row in rows.values() for name in row["metrics"])
     lines = [[wording.metric(name).label, *(_figure(name, rows[model]) for model in MODELS)] for name in names]
     return show.table(["", *(wording.MODEL[model] for model in MODELS)], lines)
 
 
 def _every_row(judged: dict[str, Any]) -> str:
-    names = dict.fromkeys(name for row in judged["rows"] for name in row["metrics"])
+    """The headlines at every decoding; the report has the rest."""
+    measured = wording.ordered(name for row in judged["rows"] for name in row["metrics"])
+    names = [name for name in measured if wording.metric(name).headline] or measured
     lines = [
         [wording.MODEL[row["model"]], wording.decoding(row["decoding"]), *(_figure(name, row) for name in names)]
         for row in judged["rows"]

@@ -1,8 +1,8 @@
 """A run copied into MLflow, read back with MLflow's own client where it is installed."""
 
 import importlib.util
+import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,6 +11,22 @@ from gdcore.errors import UserError
 from gdcore.tracking import flat, log_to_mlflow
 
 INSTALLED = importlib.util.find_spec("mlflow") is not None
+
+
+def finished(home: Path) -> runs.Run:
+    """A run of one stage, as its end leaves it."""
+    run = runs.start(home, "tiny", {"pretrain": {"steps": 6}})
+    nll = {"nll": {"value": 4.0, "low": 3.9, "high": 4.1}}
+    with run.store.draft("evaluation", "0" * 64) as draft:
+        judged = {"rows": [{"model": "pretrained", "decoding": {"temperature": 1.0}, "metrics": nll}]}
+        (draft / "evaluation.json").write_text(json.dumps(judged))
+        run.record("evaluation", run.store.publish(draft, "evaluation", "0" * 64, {}), "built", 1.0)
+    lines = ({"step": step, "generator_nll": 5 - step / 1000, "alarm": None} for step in range(1, 1501))
+    run.log_metrics("pretraining", map(json.dumps, lines))
+    for name in ("report.html", "run.log"):
+        (run.folder / name).write_text(name)
+    run.finish({"selected": "pretrained", "protocol": "gdflow@0", "reason": "none was better"})
+    return run
 
 
 def test_settings_are_flat() -> None:
@@ -26,14 +42,11 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not INSTALLED, reason="needs the extra mlflow")
 @pytest.mark.filterwarnings("default")
-def test_mlflow_gets_settings_curves_figures_and_files(
-    small_home: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mlflow_gets_settings_curves_figures_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow.tracking import MlflowClient
 
     monkeypatch.chdir(tmp_path)  # where MLflow puts files by default
-    home, result = small_home
-    run, uri = runs.find(home), f"sqlite:///{tmp_path / 'ml.db'}"
+    run, uri = finished(tmp_path / "home"), f"sqlite:///{tmp_path / 'ml.db'}"
     told = log_to_mlflow(run, uri, "tests")
     assert told["state"] == "logged"
     assert log_to_mlflow(run, uri, "tests") == told | {"state": "known"}
@@ -41,13 +54,10 @@ def test_mlflow_gets_settings_curves_figures_and_files(
     kept = client.get_run(told["run_id"])
     assert kept.info.status == "FINISHED"
     assert kept.data.params["pretrain.steps"] == "6"
-    assert kept.data.tags["gdflow.selected"] == result["selected"]
-    nll = result["rows"][1]["metrics"]["nll"]
-    assert [kept.data.metrics[f"pretrained/nll{part}"] for part in ("", ".low", ".high")] == [
-        nll[part] for part in ("value", "low", "high")
-    ]
+    assert kept.data.tags["gdflow.selected"] == "pretrained"
+    assert [kept.data.metrics[f"pretrained/nll{part}"] for part in ("", ".low", ".high")] == [4.0, 3.9, 4.1]
     curve = client.get_metric_history(told["run_id"], "pretraining/generator/nll")
-    assert [each.step for each in curve] == [1, 2, 3, 4, 5, 6]
+    assert [(each.step, each.value) for each in curve] == [(step, 5 - step / 1000) for step in range(1, 1501)]
     assert {each.path for each in client.list_artifacts(told["run_id"])} >= {"report.html", "evaluation.json"}
     with pytest.raises(UserError, match="refused"):
         log_to_mlflow(run, "nope://x", "tests")
