@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from flows import DEFAULTS  # the environment that the command sets
+
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 REACH = 60
 
@@ -53,7 +55,7 @@ def main() -> None:
     args = parser.parse_args()
     if not args.here:
         for threads in args.threads:
-            environment = os.environ | dict.fromkeys(THREADS, str(threads))
+            environment = DEFAULTS | os.environ | dict.fromkeys(THREADS, str(threads))
             command = [sys.executable, "-m", "benchmarks.bench_protocol", *sys.argv[1:], "--here"]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
             *lines, total = done.stdout.splitlines()

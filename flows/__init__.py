@@ -10,6 +10,7 @@ DEFAULTS = {
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # Threads that wait for one another sleep instead of spinning: as fast alone, far faster on a busy machine.
     "OMP_WAIT_POLICY": "PASSIVE",
+    "OPENBLAS_THREAD_TIMEOUT": "4",  # numpy's, likewise
     # A run without a server starts one for itself; on a busy machine that takes longer than Prefect's 20 seconds.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
 }
