@@ -32,7 +32,7 @@ class Config(Settings):
     """What a violated margin costs, beside ½‖w‖²: more fits closer, less keeps the margin wider. It counts a batch."""
     longest: int = Field(default=2, ge=1)
     """Longest n-gram, in tokens."""
-    num_buckets: int = Field(default=1 << 15, ge=1)
+    num_buckets: int = Field(default=1 << 14, ge=1)
     """Weights that the n-grams of two tokens and more share."""
 
 
