@@ -1,10 +1,10 @@
 """Monte-Carlo rewards: every prefix of a text written on several times, and what a judge says of the results.
 
-Exact in what it estimates, and no more work than that takes: the prefixes of a text are read once, all prefixes of all
-texts are completed in common batches, finished completions leave them, and past EOS there is nothing to complete.
+Exact in what it estimates, and no more work than that takes: the prefixes of a text are read once, those of one length
+are completed together, finished completions leave the batch, and past EOS there is nothing to complete.
 
-Shapes: B texts, T tokens, N completions of a prefix, P prefixes, R = P·N rows, L of them
-still being written, V vocabulary.
+Shapes: B texts, T tokens, N completions of a prefix, P prefixes, R = P·N rows, L of them still being written, V
+vocabulary.
 """
 
 from collections.abc import Callable
@@ -34,41 +34,31 @@ def rollout_rewards(generator: Generator, fake: Batch, judge: Callable[[Batch], 
     last_B = fake.mask_BT.sum(dim=1) - 1
     position_T = torch.arange(fake.tokens_BT.shape[1], device=fake.tokens_BT.device)
     rewards_BT = torch.where(position_T == last_B.unsqueeze(1), judge(fake).unsqueeze(1), 0.0)
-    text_P, at_P = torch.nonzero(fake.target_BT & (position_T < last_B.unsqueeze(1)), as_tuple=True)
-    states = _states(generator, fake)
     size = max(1, ROWS // num_rollouts)
-    for text_p, at_p in zip(text_P.split(size), at_P.split(size), strict=True):
-        # What was known of that text before that token; prefixes take the place of texts, on axis 1.
-        state = tuple(tensor[at_p, :, text_p].transpose(0, 1) for tensor in states)
-        completed = _completions(generator, fake, text_p, at_p, state, num_rollouts)
-        rewards_BT[text_p, at_p] = judge(completed).view(-1, num_rollouts).mean(dim=1)
+    state = latent.begin(generator, fake.noise_BZ)
+    for t in range(fake.tokens_BT.shape[1] - 1):
+        # Prefixes of one length at a time: what some generators remember grows with it.
+        begun_P = torch.nonzero(fake.target_BT[:, t] & (t < last_B)).flatten()
+        for text_P in begun_P.split(size) if len(begun_P) else ():
+            before = tuple(tensor[:, text_P] for tensor in state)
+            completed = _completions(generator, fake, text_P, t, before, num_rollouts)
+            rewards_BT[text_P, t] = judge(completed).view(-1, num_rollouts).mean(dim=1)
+        _, state = generator.step(fake.tokens_BT[:, t], state)
     generator.train(training)
     return rewards_BT * fake.target_BT
 
 
-def _states(generator: Generator, fake: Batch) -> State:
-    """What the generator remembers before it reads each token: its state tensors with T in front."""
-    states = [latent.begin(generator, fake.noise_BZ)]
-    for t in range(fake.tokens_BT.shape[1] - 2):
-        states.append(generator.step(fake.tokens_BT[:, t], states[-1])[1])
-    return tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
-
-
-def _completions(
-    generator: Generator, fake: Batch, text_P: Tensor, at_P: Tensor, state: State, num_rollouts: int
-) -> Batch:
-    """Each prefix, which ends with the token at `at_P`, written on `num_rollouts` times; row p·N + n."""
+def _completions(generator: Generator, fake: Batch, text_P: Tensor, at: int, state: State, num_rollouts: int) -> Batch:
+    """Each prefix, which ends with the token at `at`, written on `num_rollouts` times; row p·N + n."""
     device, longest = fake.tokens_BT.device, generator.context
-    logits_PV, state = generator.step(fake.tokens_BT[text_P, at_P], state)
+    logits_PV, state = generator.step(fake.tokens_BT[text_P, at], state)
     logits_RV = logits_PV.repeat_interleave(num_rollouts, dim=0)
     state = tuple(tensor.repeat_interleave(num_rollouts, dim=1) for tensor in state)
-    text_R, at_R = text_P.repeat_interleave(num_rollouts), at_P.repeat_interleave(num_rollouts)
+    text_R = text_P.repeat_interleave(num_rollouts)
     tokens_RT = torch.full((len(text_R), longest), PAD, device=device)
-    width = fake.tokens_BT.shape[1]
-    kept_RT = torch.arange(width, device=device) <= at_R.unsqueeze(1)
-    tokens_RT[:, :width] = fake.tokens_BT[text_R].where(kept_RT, PAD)
+    tokens_RT[:, : at + 1] = fake.tokens_BT[text_R, : at + 1]
 
-    lengths_R = at_R + 1
+    lengths_R = torch.full_like(text_R, at + 1)
     row_L = torch.arange(len(text_R), device=device)  # which rows are still being written
     while len(row_L):
         token_L = pick(logits_RV, torch.rand(len(row_L), device=device), Decoding())

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from small_corpus import write_corpus
 
@@ -24,6 +25,11 @@ SMALL: dict[str, dict[str, object]] = {
     "vae": {"embedding_dim": 16, "hidden_dim": 24, "encoder_dim": 12, "latent_dim": 5},
     "transformer": {"hidden_dim": 16, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2, "mlp_dim": 24},
 }
+GENERATORS = [
+    # What the simpler cells have in common with `lstm` is traced there; each trace takes seconds.
+    pytest.param(name, marks=pytest.mark.slow if name in ("rnn", "gru") else ())
+    for name in plugins.names("generators")
+]
 
 
 @cache

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from small_bundle import traced
+from small_bundle import GENERATORS, traced
 
 from gdcore import latent, plugins
 from gdcore.batches import make_batch
@@ -25,7 +25,7 @@ def texts(batch: int, time: int) -> tuple[torch.Tensor, torch.Tensor]:
     return tokens_BT.where(torch.arange(time) < lengths_B.unsqueeze(1), 0), lengths_B
 
 
-@pytest.mark.parametrize("name", plugins.names("generators"))
+@pytest.mark.parametrize("name", GENERATORS)
 def test_scores(name: str):
     generator, step = traced(name)
     graph = Graph(scoring_model(step, 20).SerializeToString())

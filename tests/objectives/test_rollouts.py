@@ -1,10 +1,13 @@
 """Monte-Carlo rewards land on their own text and position, and estimate what they should."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from judge import NamingJudge
-from toy import CONTEXT
+from toy import CONTEXT, TINY, VOCAB
 
+from gdcore import latent, plugins
 from gdcore.batches import Batch
 from gdcore.objectives import seqgan
 from gdcore.rollouts import rollout_rewards
@@ -22,7 +25,7 @@ def test_every_prefix_is_completed_behind_its_own_words(generator, batch, monkey
         return torch.arange(len(texts)).float()
 
     rollout_rewards(generator, batch, judge, 3)
-    prefixes = [(b, t) for b in range(6) for t in range(1, CONTEXT) if t < batch.mask_BT[b].sum() - 1]
+    prefixes = [(b, t) for t in range(1, CONTEXT) for b in range(6) if t < batch.mask_BT[b].sum() - 1]
     written = [row[mask].tolist() for texts in seen[1:] for row, mask in zip(texts.tokens_BT, texts.mask_BT)]
     assert len(written) == 3 * len(prefixes)
     for p, (text, t) in enumerate(prefixes):
@@ -31,6 +34,34 @@ def test_every_prefix_is_completed_behind_its_own_words(generator, batch, monkey
             assert len(row) > t + 1
             assert EOS not in row[:-1]
             assert row[-1] == EOS or len(row) == CONTEXT
+
+
+@pytest.mark.parametrize("name", plugins.names("generators"))
+def test_any_generator_writes_on_from_a_prefix(name, batch):
+    """The likeliest completion of what was read so far, whatever the generator remembers of it."""
+    torch.manual_seed(0)
+    writer = plugins.load("generators", name).Generator(TINY[name], VOCAB, CONTEXT)
+    with torch.no_grad():
+        for parameter in writer.parameters():
+            parameter.mul_(1e4)  # next to no choice is left
+    texts: list[Batch] = []
+    batch = replace(batch, noise_BZ=torch.zeros(6, latent.noise_dim(writer)))
+    rollout_rewards(writer, batch, lambda each: texts.append(each) or torch.zeros(len(each)), 1)
+    written = {tuple(row[mask].tolist()) for each in texts[1:] for row, mask in zip(each.tokens_BT, each.mask_BT)}
+    greedy = set()
+    for row, end in zip(batch.tokens_BT, batch.mask_BT.sum(1).tolist()):
+        for t in range(2, end):
+            drawn = complete(
+                writer,
+                row[None, :t],
+                torch.tensor([t]),
+                max_tokens=CONTEXT,
+                decoding=Decoding(temperature=0),
+                seeds_B=row_seeds(0, 1),
+                noise_BZ=torch.zeros(1, latent.noise_dim(writer)),
+            )
+            greedy.add(tuple(drawn.tokens_BT[0].tolist()))
+    assert len(written & greedy) > 0.9 * len(greedy)
 
 
 def test_rewards_land_on_their_text_and_position(generator, batch):
