@@ -31,7 +31,7 @@ Decider = Literal["rule", "person", "approve", "reject", "nobody"]
 class Approval(RunInput):
     """The form that a release waits for."""
 
-    promote: bool = Field(description="Make this model the champion. Unticked, it is rejected.")
+    promote: bool = Field(default=False, description="Make this model the champion. Unticked, it is rejected.")
     by: str = Field(min_length=1, description="Your name: it is recorded with the decision.")
     comment: str = Field(default="", description="Why.")
 
@@ -81,9 +81,7 @@ def release(
         return _by_rule(run, decide, name, home)
     for _ in range(task.ATTEMPTS):
         judged = _waiting_for(home) or _judge(run, name, home)
-        answer = Approval(promote=decide == "approve", by=by, comment=comment)
-        if decide == "person":
-            answer = _ask(judged)
+        answer = _ask(judged) if decide == "person" else Approval(promote=decide == "approve", by=by, comment=comment)
         try:
             told = task.settle(
                 judged.record,
@@ -159,8 +157,12 @@ def _ask(judged: Judged) -> Approval:
     told = task.judgement(judged.record, judged.judgement)
     verdict = told["verdict"]
     advice = "The rule would promote it." if verdict["promote"] else "The rule would not promote it."
-    tables = f"{task.criterion_table(told)}\n\n{task.limits_table(told)}"
-    words = f"**{judged.model['run']}** ({judged.model['about']}): {advice} {verdict['reason']}\n\n{tables}"
+    limits = "\n".join(
+        f"- {'✓' if each['passed'] else '✗'} {each['label']}: {each['value']:.4g} ({each['bound']} {each['limit']:.4g})"
+        for each in told["limits"]
+    )
+    where = "Texts of both, and all figures, are in the artifact `promotion` of this run."
+    words = f"**{judged.model['run']}** ({judged.model['about']}): {advice} {verdict['reason']}\n\n{limits}\n\n{where}"
     form = Approval.with_initial_data(description=words)
     return suspend_flow_run(wait_for_input=form, key=judged.judgement.content[:16])
 

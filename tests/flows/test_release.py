@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -38,9 +39,12 @@ def outcomes(home: Path) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, small_home: tuple[Path, dict[str, Any]]) -> Path:
     """A home whose first run is champion, and whose second, better one waits for a person."""
     home = tmp_path_factory.mktemp("release")
+    shutil.copytree(small_home[0], home, symlinks=True, dirs_exist_ok=True)  # its stages are reused
+    shutil.rmtree(home / "artifacts" / "champions")
+    shutil.rmtree(home / "runs")
     first = run(home)
     assert first["promotion"]["outcome"] == "promoted"
     second = run(home, **BETTER, **{"promotion.mode": "manual"})
