@@ -22,6 +22,7 @@ from gdcore.tokens import TokenizerConfig, build_tokens
 CONTEXT = 24
 SMALL: dict[str, dict[str, object]] = {
     **{name: {"embedding_dim": 16, "hidden_dim": 24} for name in ("rnn", "gru", "lstm")},
+    "relational_memory": {"embedding_dim": 16, "num_slots": 2, "head_dim": 8},
     "vae": {"embedding_dim": 16, "hidden_dim": 24, "encoder_dim": 12, "latent_dim": 5},
     "transformer": {"hidden_dim": 16, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2, "mlp_dim": 24},
 }

@@ -8,7 +8,7 @@ from tokenizers import models
 from gdcore.discriminators import causal_lstm, cnn, crf, mlp, relgan, svm
 from gdcore.discriminators import lstm as bilstm
 from gdcore.discriminators import transformer as encoder
-from gdcore.generators import gru, lstm, rnn, transformer, vae
+from gdcore.generators import gru, lstm, relational_memory, rnn, transformer, vae
 from gdcore.shards import ShardWriter
 from gdcore.tokenizer import SPECIALS, Tokenizer, assemble
 
@@ -20,6 +20,7 @@ TINY = {
     "gru": gru.Config(embedding_dim=12, hidden_dim=16, dropout=0.1),
     "transformer": transformer.Config(hidden_dim=16, num_layers=2, num_heads=4, num_kv_heads=2, mlp_dim=24),
     "vae": vae.Config(embedding_dim=12, hidden_dim=16, encoder_dim=10, latent_dim=4, dropout=0.1, annealing_steps=10),
+    "relational_memory": relational_memory.Config(embedding_dim=12, num_slots=2, head_dim=6, dropout=0.1),
     "cnn": cnn.Config(embedding_dim=4, widths=(1, 2, 3), num_filters=5, dropout=0.1),
     "causal_lstm": causal_lstm.Config(embedding_dim=4, hidden_dim=6, dropout=0.1),
 }
