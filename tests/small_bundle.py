@@ -62,7 +62,7 @@ def generator(name: str = "lstm", vocab_size: int = 60, **config: object) -> Gen
     with torch.no_grad():
         for label, parameter in model.named_parameters():
             # Else roundings grow: in a network that has become chaotic, in e to a large power.
-            if "weight_hh" not in label and "log_variance" not in label:
+            if not any(part in label for part in ("weight_hh", "gates_of", "keys_values", "queries", "log_variance")):
                 parameter.mul_(4)
     return model.eval()
 

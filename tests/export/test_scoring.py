@@ -38,9 +38,9 @@ def test_scores(name: str):
             logits_BTV = generator.head(latent.hidden(generator, tokens_BT, noise_BZ))
             nll = -logprobs(generator, batch)[:, 1:]
         assert (nll_BT[:, 0] == 0).all()
-        np.testing.assert_allclose(nll_BT[:, 1:], nll.numpy(), atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(nll_BT[:, 1:], nll.numpy(), atol=3e-5, rtol=1e-5)
         np.testing.assert_allclose(
-            next_BV, logits_BTV[torch.arange(shape[0]), lengths_B - 1].numpy(), atol=1e-5, rtol=1e-5
+            next_BV, logits_BTV[torch.arange(shape[0]), lengths_B - 1].numpy(), atol=3e-5, rtol=1e-5
         )
 
 
