@@ -170,7 +170,7 @@ def _ask(judged: Judged) -> Approval:
 def roll_back(home: Path, name: str, by: str, comment: str) -> dict[str, Any]:
     """Go back to the champion before this one, at once; where a server is running, it is told."""
     champion = Champion(Store(home.absolute() / "artifacts"), name)
-    decision = champion.roll_back(by, " ".join(filter(None, [f"{by} rolled it back.", comment])))
+    decision = champion.roll_back(by, f"{by} rolled it back" + (f": {comment.rstrip('.')}." if comment else "."))
     present = champion.current()
     assert present
     api = PREFECT_API_URL.value() or running(home)

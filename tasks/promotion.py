@@ -141,7 +141,8 @@ def settle(
     if by != RULE:
         agrees = accept == evidence["verdict"]["promote"]
         advice = f"The rule {'agrees' if agrees else 'disagrees'}: {reason}"
-        reason = " ".join(filter(None, [f"{by} {outcome} it.", comment, advice]))
+        said = f": {comment.rstrip('.')}" if comment else ""
+        reason = f"{by} {outcome} it{said}. {advice}"
     decision = Decision(
         when=champions.now(),
         outcome=outcome,
