@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from gdcore import plugins
+from gdcore import latent
 from gdcore import protocol as protocols
 from gdcore.breakdown import nll_by_label
 from gdcore.calibration import calibrate
@@ -159,6 +160,8 @@ def evaluate_models(
             path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
             # The likelihood is the model's own, at temperature 1, whatever the decoding.
             result = judge(texts, likelihoods, only=config.curve_metrics if i else ())
+            if latent.noise_dim(generator):
+                result["warnings"] = [*result["warnings"], latent.BOUND]
             rows.append({"model": model, "decoding": decoding.model_dump(), **result})
             if i == 0:
                 shown[model] = _shown(test, test.prompted, texts)
