@@ -15,8 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from gdcore import plugins
-from gdcore import latent
+from gdcore import latent, plugins
 from gdcore import protocol as protocols
 from gdcore.breakdown import nll_by_label
 from gdcore.calibration import calibrate
