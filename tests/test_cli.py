@@ -18,7 +18,9 @@ from flows.console import Terminated
 from gdcore import runs
 from gdcore.artifacts import Store
 
-COMMANDS = ["compare", "run", "classify", "evaluate", "generate", "validate", "release", "drift", "up", "runs", "list", "store"]
+COMMANDS = [
+    "compare", "run", "classify", "evaluate", "generate", "validate", "release", "drift", "up", "runs", "list", "store",
+]  # fmt: skip
 
 
 def gdflow(*arguments: str | Path) -> Result:

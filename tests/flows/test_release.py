@@ -217,7 +217,7 @@ def test_a_release_waits_for_a_person_and_goes_on_from_the_form(stack: tuple[htt
     keys = client.get(path).json()["state"]["state_details"]["run_input_keyset"]
     words = client.get(f"{path}/input/{keys['description']}").json()
     assert "The rule would promote it." in words
-    assert "code length" in words
+    assert "unique texts" in words
     refused = client.post(f"{path}/resume", json={"run_input": {"promote": True}}).json()
     assert refused["status"] == "REJECT", "a decision has a name"
     answer = {"promote": True, "by": "Ada", "comment": "reads well"}
