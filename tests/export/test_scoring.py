@@ -5,10 +5,8 @@ import pytest
 import torch
 from small_bundle import GENERATORS, traced
 
-from gdcore import latent, plugins
+from gdcore import latent
 from gdcore.batches import make_batch
-from gdcore.checkpoint import build_discriminator
-from gdcore.export.discriminators import discriminator_model
 from gdcore.export.scoring import scoring_model
 from gdcore.likelihood import logprobs
 from gdcore.serving.runtime import Graph
@@ -42,24 +40,3 @@ def test_scores(name: str):
         np.testing.assert_allclose(
             next_BV, logits_BTV[torch.arange(shape[0]), lengths_B - 1].numpy(), atol=3e-5, rtol=1e-5
         )
-
-
-@pytest.mark.parametrize("name", plugins.names("discriminators"))
-def test_verdicts(name: str):
-    torch.manual_seed(0)
-    discriminator = build_discriminator(plugins.load("discriminators", name).Config(embedding_dim=8), VOCAB).eval()
-    graph = Graph(discriminator_model(discriminator, 20).SerializeToString())
-    assert ("token_logits" in graph.outputs) == hasattr(discriminator, "token_logits")
-    for shape in [(1, 1), *SHAPES]:
-        tokens_BT, lengths_B = texts(*shape)
-        mask_BT = torch.arange(shape[1]) < lengths_B.unsqueeze(1)
-        with torch.no_grad():
-            expected = {"logits": discriminator(tokens_BT, mask_BT)}
-            if "token_logits" in graph.outputs:
-                expected["token_logits"] = discriminator.token_logits(tokens_BT, mask_BT)
-        padded_BT = np.pad(tokens_BT.numpy(), ((0, 0), (0, 7)), constant_values=9)  # even by words
-        for each_BT in (tokens_BT.numpy(), padded_BT):
-            for output, logits in expected.items():
-                (theirs,) = graph([output], tokens=each_BT, lengths=lengths_B.numpy())
-                theirs = theirs[:, : shape[1]] if theirs.ndim == 2 else theirs
-                np.testing.assert_allclose(theirs, logits.numpy(), atol=1e-5)
