@@ -10,7 +10,7 @@ run: setup  ## the whole pipeline on the embedded corpus
 	@$(BIN)/gdflow run --preset $(PRESET)
 
 test: setup  ## the tests, but for those that take minutes
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: setup  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800

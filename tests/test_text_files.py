@@ -76,7 +76,11 @@ def test_labels_that_are_none(tmp_path: Path) -> None:
         read_records(written(tmp_path / "t.txt", b"a"), label_column="kind")
 
 
-@pytest.mark.parametrize("content", [b"not packed", gzip.compress(b"text" * 100)[:-9], b"\x1f\x8b\x08" + b"\0" * 40])
+@pytest.mark.parametrize(
+    "content",
+    [b"not packed", gzip.compress(b"text" * 100)[:-9], b"\x1f\x8b\x08" + b"\0" * 40],
+    ids=["plain", "cut", "damaged"],
+)
 def test_a_packed_file_that_is_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "t.txt.gz").write_bytes(content)
     with pytest.raises(UserError, match="not a whole gzip file"):

@@ -40,7 +40,7 @@ def test_file_folder_and_glob(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("empty.txt", b"", "is empty"),
         ("table.csv", b"a,b\n", "is not a kind of file that can be read: expected .txt and .jsonl"),
-        ("packed.txt", gzip.compress(b"words"), "holds gzip data"),
+        ("packed.txt", gzip.compress(b"words", mtime=0), "holds gzip data"),
         ("wide.txt", "words".encode("utf-16"), "holds UTF-16 data"),
         ("noise.txt", bytes(range(256)) * 100, "holds binary data"),
     ],
