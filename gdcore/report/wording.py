@@ -244,6 +244,15 @@ def ordered(names: Iterable[str]) -> list[str]:
     return [name for name in METRICS if name in found] + [name for name in found if name not in METRICS]
 
 
+def by_family(names: Iterable[str]) -> dict[Family, list[str]]:
+    """Metrics under their families, both in the page's order; a family without any is left out."""
+    found = ordered(names)
+    inside: dict[Family, list[str]] = {each: [] for each in FAMILIES}
+    for name in found:
+        inside[metric(name).family].append(name)
+    return {each: members for each, members in inside.items() if members}
+
+
 def quoted(sample: dict[str, Any]) -> str:
     """A text as it is quoted: behind its prompt where it answers one."""
     return sample["text"] if sample["prompt"] is None else f"{sample['prompt']} → {sample['text']}"
