@@ -116,6 +116,7 @@ def test_the_events_arrive_at_the_server(home: Path, prefect_server: str) -> Non
     assert {resource for _, resource in seen()} == {"gdflow.champion.champion"}
 
 
+@pytest.mark.slow
 def test_another_name_and_no_promotion_at_all(home: Path) -> None:
     told = run(home, **BETTER, **{"promotion.name": "jokes"})["promotion"]
     assert (told["name"], told["outcome"]) == ("jokes", "promoted")
@@ -139,10 +140,15 @@ def test_wrong_input_is_told(home: Path) -> None:
     assert "there are champion" in done.stderr
 
 
-def test_drift_is_told_from_chance(home: Path, tmp_path: Path) -> None:
-    limits = ("--set", "draws=5", "--set", "num_texts=100")
+def test_unchanged_text_has_not_drifted(home: Path) -> None:
     still = gdflow("drift", "--home", home, "--name", "champion", "--json")
     assert json.loads(still.stdout)["due"] is False, still.stderr
+    assert drift(name="news", home=home)["due"] is False, "no champion, nothing to drift from"
+
+
+@pytest.mark.slow
+def test_drift_is_told_from_chance(home: Path, tmp_path: Path) -> None:
+    limits = ("--set", "draws=5", "--set", "num_texts=100")
     same = write_texts(tmp_path / "same.txt", 400, seed=7)
     told = json.loads(gdflow("drift", "--corpus", same, "--name", "champion", *limits, "--home", home, "--json").stdout)
     assert not any(each["drifted"] for each in told["moved"]), "other texts by the same grammar"
@@ -153,7 +159,6 @@ def test_drift_is_told_from_chance(home: Path, tmp_path: Path) -> None:
     shown = gdflow("drift", "--corpus", other, "--name", "champion", *limits, "--home", home)
     assert "Retraining is due" in shown.stdout
     assert shown.stdout.count("moved") >= 3
-    assert drift(name="news", home=home)["due"] is False, "no champion, nothing to drift from"
 
 
 def eventually(true: Callable[[], bool], seconds: float = 60) -> None:
