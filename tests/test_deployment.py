@@ -143,7 +143,16 @@ class TestUp:
             assert run["name"].startswith("tiny · ")
             assert run["name"].endswith("· seed 0")
             tasks = {each["name"]: each["state_name"] for each in self._tasks(client, run["id"])}
-            stages = ("corpus", "tokens", "validation", "pretraining", "finetuning", "evaluation", "export", "promotion")
+            stages = (
+                "corpus",
+                "tokens",
+                "validation",
+                "pretraining",
+                "finetuning",
+                "evaluation",
+                "export",
+                "promotion",
+            )
             assert tasks == dict.fromkeys(stages, "Completed")
             artifacts = client.post("/artifacts/filter", json={}).json()
             keys = {each["key"] for each in artifacts}
