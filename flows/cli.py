@@ -155,6 +155,8 @@ def evaluate(
             raise UserError("--samples and --references go together: generated texts are judged against real ones.")
         from gdcore import file_evaluation
 
+        if out:
+            file_evaluation.make(out)
         judged = file_evaluation.judge_files(samples, references, train, protocol, text_column, label_column)
         if out:
             file_evaluation.write(judged, out)

@@ -46,7 +46,8 @@ def _show(result: dict[str, Any]) -> None:
     lines = Table(title=escape(title), title_justify="left", caption=f"protocol {result['protocol']} · 95 % intervals")
     lines.caption_justify = "left"
     for heading in ("", "A", "B", "real text", "B − A", "p (Holm)", "B is", "to settle it"):
-        lines.add_column(heading, justify="left" if heading in ("", "B is", "to settle it") else "right")
+        side = "left" if heading in ("", "B is", "to settle it") else "right"
+        lines.add_column(heading, justify=side, overflow="fold")  # a number that is cut is another number
     colours = {"better": "green", "worse": "red", "no difference": "dim"}
     for each in sorted(result["contrasts"], key=lambda each: each["verdict"] == "no difference"):
         digits = wording.metric(each["metric"]).digits

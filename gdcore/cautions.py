@@ -7,6 +7,9 @@ from gdcore.protocol import Protocol
 
 FEW = 0.1
 """Share of texts up to which an oddity is a text's own affair."""
+CLOUD = 50
+"""Texts of a side below which distances between clouds of them say nothing."""
+CLOUDS = ("frechet", "mmd", "mauve", "prdc", "c2st")
 LEAKED = 0.5
 """Share of samples among the references from which on the samples are hardly samples."""
 
@@ -20,6 +23,11 @@ def cautions(protocol: Protocol, counts: dict[str, Any], evidence: Evidence, uns
         found.append(
             f"the text puts no spaces between words, and the protocol {protocol.name} cuts it there: whole texts count "
             "as single words, and figures of shared wording come out near 0; take the protocol gdflow"
+        )
+    clouds = [name for name in CLOUDS if name in protocol.metrics]
+    if clouds and min(counts["samples"], counts["references"]) < CLOUD:
+        found.append(
+            f"{', '.join(clouds)}: fewer than {CLOUD} texts on a side are no cloud; a perfect figure means nothing here"
         )
     if "self_bleu" in protocol.metrics and counts["samples"] == 1:
         found.append("self_bleu: a single sample has no others to be compared with; its 0 says nothing of diversity")

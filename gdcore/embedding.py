@@ -44,12 +44,17 @@ class Cloud:
     """Some of the half that it was fitted on."""
 
 
-def cloud(evidence: Evidence, encoder: str) -> Cloud:
-    """Samples and references under an encoder. Raises UserError where there is none of that name."""
+def cloud(evidence: Evidence, encoder: str) -> Cloud | None:
+    """Samples and references under an encoder; None where there is a single reference, or no sample.
+
+    Raises UserError where there is no encoder of that name.
+    """
     fitted, references_RD, fitted_FD = evidence.once(f"{encoder}: references", lambda: _fit(evidence, encoder))
     samples_ND = evidence.shared(
         f"{encoder}: samples", lambda: fitted.encode(in_random_order(evidence.samples, evidence.seed))
     )
+    if not len(references_RD) or not len(samples_ND):
+        return None  # of a single reference there is no other half
     return Cloud(samples_ND, references_RD, fitted_FD)
 
 
@@ -57,8 +62,11 @@ def _fit(evidence: Evidence, name: str) -> tuple[Encoder, Floats, Floats]:
     texts = in_random_order(evidence.references, evidence.seed + 1)
     half = (len(texts) + 1) // 2
     encoder: Encoder = load_plugin("encoders", name).fit(texts[:half])
-    rest = texts[half:] or texts  # of a single reference there is no other half
-    return encoder, encoder.encode(rest), encoder.encode(texts[:half][:FITTED])
+    return (
+        encoder,
+        encoder.encode(texts[half:]) if texts[half:] else np.zeros((0, 0)),
+        encoder.encode(texts[:half][:FITTED]),
+    )
 
 
 def in_random_order(texts: Texts, seed: int) -> Texts:

@@ -27,7 +27,7 @@ from gdcore.evidence import Likelihoods
 from gdcore.frontier import frontier
 from gdcore.gallery import NUM_SHOWN, Critic, Texts, TrainingTexts, gallery
 from gdcore.intervals import Figure, Ratio, figure
-from gdcore.judging import Judge
+from gdcore.judging import Judge, texts_digest
 from gdcore.metrics.nll import held_out
 from gdcore.progress import Progress
 from gdcore.sampling import Decoding
@@ -243,7 +243,7 @@ def _write_likelihoods(path: Path, texts: Sequence[str], bytes_N: NDArray[np.flo
 
     Returns the digest of the texts: only figures that were taken on the same ones are paired.
     """
-    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    digest = texts_digest(texts)
     tokens_N = next(iter(nll.values())).denominators_N
     arrays: dict[str, Any] = {"texts": np.array(digest), "tokens": tokens_N, "bytes": bytes_N}
     arrays |= {model: ratio.numerators_N for model, ratio in nll.items()}

@@ -9,13 +9,14 @@ import numpy as np
 
 from gdcore import protocol as protocols
 from gdcore.breakdown import by_label
-from gdcore.judging import Judge
+from gdcore.errors import UserError
+from gdcore.judging import Judge, texts_digest
 from gdcore.protocol import Protocol
 from gdcore.report.page import write_report
 from gdcore.text_files import Records, read_records
 
 FEW = 50
-"""Training texts below twice which none are spared for the row of real text."""
+"""Training texts below which there is nothing to hold against the references, or to look for copies in."""
 
 Row = dict[str, Any]
 
@@ -47,6 +48,7 @@ def judge_files(
         "splits": {"samples": len(judged.texts), "references": len(real.texts)}
         | ({"train": len(known)} if known else {}),
         "rows": [row for row in rows if row],
+        "held_out": texts_digest(real.texts),
         "samples": {},  # they stand in the user's own file, and no discriminator has read them
     }
     if judged.labels:
@@ -59,9 +61,17 @@ def summary(evaluation: dict[str, Any]) -> dict[str, Any]:
     return {**next(row for row in evaluation["rows"] if row["model"] == "samples"), **evaluation}
 
 
+def make(out: Path) -> None:
+    """The folder to write to; before the work, so that a wrong name is told at once. Raises UserError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out} cannot be made a folder: {error.strerror}; give --out another name") from error
+
+
 def write(evaluation: dict[str, Any], out: Path) -> None:
-    """`evaluation.json` and `report.html` in a folder, which is made where it is not there."""
-    out.mkdir(parents=True, exist_ok=True)
+    """`evaluation.json` and `report.html` in a folder."""
+    make(out)
     text = json.dumps(evaluation, ensure_ascii=False, indent=1, allow_nan=False)
     (out / "evaluation.json").write_text(text + "\n", encoding="utf-8")
     write_report(out, out / "report.html")
@@ -76,16 +86,16 @@ def _records(path: Path, text_column: str | None, label_column: str | None) -> R
 def _real_row(references: Sequence[str], train: Sequence[str] | None, number: int, protocol: Protocol) -> Row | None:
     """What real text itself scores: as many training texts as samples against the references.
 
-    They are left out of what copies are looked for in. Where there are none to spare, one half of the references is
-    held against the other; of a single reference there is nothing to hold.
+    They are left out of what copies are looked for in. Without training texts, one half of the references is held
+    against the other; of a single reference there is nothing to hold.
     """
     real = [text for text in references if text.strip()]
     rng = np.random.default_rng(protocol.seed)
-    if train is not None and len(train) > 2 * FEW:
+    if train is not None and len(train) >= FEW:
         order: list[int] = rng.permutation(len(train)).tolist()
-        taken = min(number, protocol.samples or number, len(train) // 2)
+        taken = min(number, protocol.samples or number, len(train))
         judged, rest = [train[row] for row in order[:taken]], [train[row] for row in order[taken:]]
-        result = Judge(real, rest, protocol)(judged)
+        result = Judge(real, rest if len(rest) >= FEW else None, protocol)(judged)
         result["counts"]["from_train"] = taken
         return {"model": "real", "decoding": None, **result}
     if len(real) < 2:

@@ -1,5 +1,6 @@
 """Texts against texts, under a named protocol: the part of evaluation that needs no model."""
 
+import hashlib
 from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Any, TypedDict
@@ -102,6 +103,11 @@ class Judge:
         rng = np.random.default_rng(self.protocol.seed)
         rows: list[int] = np.sort(rng.choice(len(texts), number, replace=False)).tolist()
         return [texts[row] for row in rows]
+
+
+def texts_digest(texts: Sequence[str]) -> str:
+    """What tells one set of held-out texts from another: figures taken against different ones do not compare."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def evaluate_texts(

@@ -13,9 +13,10 @@ from gdcore import protocol
 from gdcore.breakdown import FEWEST, by_label, nll_by_label
 from gdcore.errors import UserError
 from gdcore.evaluated import schema
-from gdcore.file_evaluation import FEW, judge_files, summary, write
+from gdcore.file_evaluation import FEW, judge_files, make, summary, write
 from gdcore.intervals import Ratio, Sampling
 from gdcore.report import file_table
+from gdcore.side_by_side import read_side, side_by_side
 
 NOUNS = ["cat", "dog", "bird", "fish", "horse", "house", "tree", "river"]
 VERBS = ["sees", "eats", "likes", "finds"]
@@ -47,13 +48,13 @@ def test_real_text_comes_from_the_training_file_and_is_then_not_looked_for_in_it
     judged = judge_files(**files, protocol=LIGHT)
     real, samples = counts(judged, "real"), counts(judged, "samples")
     assert (samples["samples"], samples["references"], samples["train"]) == (100, 120, 120)
-    assert real["samples"] == real["from_train"] == 60  # half of them, so that the other half can be copied from
-    assert (real["references"], real["train"]) == (120, 60)
+    assert real["samples"] == real["from_train"] == 100  # as many as samples: figures of a set move with its size
+    assert (real["references"], real["train"]) == (120, None)  # the other 20 are too few to look for copies in
     assert judged["splits"] == {"samples": 120, "references": 120, "train": 120}
     assert {row["protocol"] for row in judged["rows"]} == {judged["protocol"]} == {protocol.load(LIGHT).id}
 
 
-@pytest.mark.parametrize("train", [None, FEW])
+@pytest.mark.parametrize("train", [None, FEW - 1])
 def test_without_training_text_to_spare_references_are_halved(files: dict[str, Path], train: int | None) -> None:
     files["train"] = None if train is None else lines(files["train"], train, 9)
     judged = judge_files(**files, protocol=LIGHT)
@@ -188,3 +189,23 @@ def test_odd_texts_are_judged_or_refused_in_words(
     json.dumps(judged, allow_nan=False)
     file_table.render(judged)
     assert len(list(file_table.render_exhibits(judged))) <= len(judged["rows"][-1]["exhibits"])
+
+
+def test_a_folder_that_cannot_be_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be made a folder"):
+        make(tmp_path / "file")
+
+
+def test_figures_against_other_references_do_not_compare(files: dict[str, Path], tmp_path: Path) -> None:
+    for name, references in {"a": files["references"], "b": files["train"]}.items():
+        write(judge_files(files["samples"], references, protocol=LIGHT), tmp_path / name)
+    with pytest.raises(UserError, match="judged against different real texts"):
+        side_by_side(*([read_side(str(tmp_path / name), tmp_path)] for name in "ab"))
+
+
+def test_one_reference_is_no_cloud(files: dict[str, Path]) -> None:
+    files["references"].write_text("the cat eats .\n")
+    judged = judge_files(files["samples"], files["references"])["rows"][-1]
+    assert not {"frechet", "mauve", "mmd", "precision"} & judged["metrics"].keys()
+    assert any("no cloud" in warning for warning in judged["warnings"])

@@ -27,6 +27,8 @@ class Config(Settings):
 def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
     """`frechet`, against `size` references."""
     points = cloud(evidence, config.encoder)
+    if points is None:
+        return {}
     key = f"{config.encoder}: gaussian of {config.size}"
     mean_D, root_DD, trace = evidence.once(key, lambda: _reference(points.references_RD[: config.size]))
 

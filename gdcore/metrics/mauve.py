@@ -42,6 +42,8 @@ class Config(Settings):
 def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
     """`mauve`. Each draw of samples is counted under one of the clusterings: the interval holds their spread too."""
     points = cloud(evidence, config.encoder)
+    if points is None:
+        return {}
     real_RD, samples_ND = (side.astype(np.float32) for side in (points.references_RD[: config.size], points.samples_ND))
     both = np.concatenate([samples_ND[: config.size], real_RD])
     num_cells = max(2, min(config.cells, len(both) // 20))

@@ -45,6 +45,8 @@ def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
     tells how sure the permutations make them.
     """
     points = cloud(evidence, config.encoder)
+    if points is None:
+        return {}
     samples_ND, references_MD = points.samples_ND[: config.size], points.references_RD[: config.size]
     texts_TD = np.concatenate([samples_ND, references_MD])
     ours_T = np.arange(len(texts_TD)) < len(samples_ND)

@@ -38,6 +38,8 @@ def score(config: Config, evidence: Evidence) -> dict[str, Measurement]:
     `size` samples.
     """
     points = cloud(evidence, config.encoder)
+    if points is None:
+        return {}
     # Single precision tells neighbours apart just as well, in half the time.
     samples_ND, real_RD = (side.astype(np.float32) for side in (points.samples_ND, points.references_RD[: config.size]))
     key = f"{config.encoder}: balls of {config.neighbours} among {config.size}"

@@ -32,8 +32,7 @@ def verdict(result: Row) -> str:
 
 def _comparison(each: Row) -> list[str]:
     criterion, change = CRITERIA[each["metric"]], each["difference"]
-    beyond = change["low"] > 0 or change["high"] < 0
-    clear = "worse" if each["worse"] else "better" if beyond else "no difference"
+    clear = "worse" if each["worse"] else "better" if each["better"] else "no difference"
     colour = {"worse": "bad", "better": "good"}.get(clear, "soft")
     digits = criterion.digits
     value, low, high = (wording.signed(change[part], digits) for part in ("value", "low", "high"))
@@ -109,15 +108,26 @@ def _counts(rows: dict[str, Row]) -> str:
     told = next(reversed(rows.values()))["counts"]
     real: Row = rows["real"]["counts"] if "real" in rows else {}
     origin = ""
-    if "from_valid" in real:
+    if "from_references" in real:
+        origin = f" Real text is {real['from_references']:,} of the references, held against the others."
+    elif "from_valid" not in real and "from_train" in real:
+        origin = f" Real text is {real['from_train']:,} of the training texts."
+    elif "from_valid" in real:
         origin = f" Real text is {real['from_valid']:,} texts of the validation split"
         origin += f" and {real['from_train']:,} of the training split." if real["from_train"] else "."
+    of_files = "samples" in rows
+    at, against = f" at {decoding}" if decoding else "", "references" if of_files else "texts of the test split"
+    last = (
+        ""
+        if of_files
+        else " The last column compares the adversarial model with MLE, corrected for the number of metrics (Holm); "
+        "it decides nothing."
+    )
     return note(
-        f"{told['samples']:,} samples at {decoding} against {told['references']:,} texts of the test split, cut into "
+        f"{told['samples']:,} samples{at} against {told['references']:,} {against}, cut into "
         f"{told.get('words', '')}.{origin} The aim is the real-text column, not the highest number: a model that "
         "scores above real text repeats safe wording. The strip beside each line puts all on one scale; whiskers and "
-        "± are 95 % intervals. The last column compares the adversarial model with MLE, corrected for the number of "
-        "metrics (Holm); it decides nothing."
+        f"± are 95 % intervals.{last}"
     )
 
 
