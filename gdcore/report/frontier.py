@@ -42,8 +42,8 @@ PLANES = {
         "Language models",
         "LM score: a model of real text reads samples →",
         "reverse LM: the other way round",
-        "An independent language model learns from one side and reads the other: nats of surprise a word. Lower is "
-        "better on both axes, so the better model lies nearer to the lower left.",
+        "An independent language model learns from one side and reads the other: nats of surprise a word. The "
+        "better model is lower at the same place on the horizontal axis; left of real text is safer wording, not better.",
     ),
 }
 
