@@ -43,7 +43,7 @@ PLANES = {
         "LM score: a model of real text reads samples →",
         "reverse LM: the other way round",
         "An independent language model learns from one side and reads the other: nats of surprise a word. The "
-        "better model is lower at the same place on the horizontal axis; left of real text is safer wording, not better.",
+        "better model is lower at the same place on the horizontal axis; left of real text is safer, not better.",
     ),
 }
 
