@@ -86,7 +86,7 @@ def chart(
     for each in series:
         others = [other for other in series if other is not each and len(other.points) > 1]
         parts += _draw(each, others, x_scale, y_scale)
-    parts += [*_legend(series, width), *_dashes(dashes), "</svg>"]
+    parts += [*_legend(series, width), *_dashes(dashes, width), "</svg>"]
     return "\n".join(parts)
 
 
@@ -169,14 +169,17 @@ def _legend(series: Sequence[Series], width: int) -> list[str]:
     return parts
 
 
-def _dashes(names: Sequence[str]) -> list[str]:
-    """What a solid and each dashed line stands for, along the plot's upper edge."""
+def _dashes(names: Sequence[str], width: int) -> list[str]:
+    """What a solid and each dashed line stands for, along the plot's upper edge, in as many rows as that takes."""
     parts: list[str] = []
-    x = LEFT + 8.0
+    x, y = LEFT + 8, TOP + 12
     for dash, name in enumerate(names):
-        parts.append(f'<line class="line plain dash{dash}" x1="{x}" y1="{TOP + 12}" x2="{x + 26}" y2="{TOP + 12}"/>')
-        parts.append(_text(x + 31, TOP + 16, name, "axis"))
-        x += 7 * len(name) + 54
+        taken = 7 * len(name) + 54
+        if dash and x + taken > width - RIGHT:
+            x, y = LEFT + 8, y + 16
+        parts.append(f'<line class="line plain dash{dash}" x1="{x}" y1="{y}" x2="{x + 26}" y2="{y}"/>')
+        parts.append(_text(x + 31, y + 4, name, "axis"))
+        x += taken
     return parts
 
 
