@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# Time is no property of an input: on a busy machine any example may take a second.
+hypothesis.settings.register_profile("gdflow", deadline=None)
+hypothesis.settings.load_profile("gdflow")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -28,7 +28,7 @@ SMALL: dict[str, dict[str, object]] = {
 }
 GENERATORS = [
     # What the simpler cells have in common with `lstm` is traced there; each trace takes seconds.
-    pytest.param(name, marks=pytest.mark.slow if name in ("rnn", "gru") else ())
+    pytest.param(name, marks=pytest.mark.slow if name in ("rnn", "gru", "relational_memory") else ())
     for name in plugins.names("generators")
 ]
 

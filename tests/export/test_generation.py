@@ -58,7 +58,7 @@ def prompts(num: int) -> list[list[int]]:
     return [random.integers(5, VOCAB, random.integers(0, CONTEXT - 4)).tolist() for _ in range(num)]
 
 
-@pytest.mark.parametrize("name", [*GENERATORS, "deeper"])
+@pytest.mark.parametrize("name", [*GENERATORS, pytest.param("deeper", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("decoding", MODES, ids=str)
 def test_same_texts_as_torch(name: str, decoding: Decoding):
     generator, graph = models("lstm", **DEEPER) if name == "deeper" else models(name)

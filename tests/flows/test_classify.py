@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from small_run import write_texts
 
 from flows.classify import classify
@@ -30,6 +31,7 @@ def run(home: Path, **corpus: Any) -> dict[str, Any]:
     return classify(corpus=CorpusConfig(paths=(str(path),), **corpus), settings=SETTINGS, home=home)
 
 
+@pytest.mark.slow
 def test_a_labelled_corpus_becomes_a_classifier(tmp_path: Path, prefect_server: str) -> None:
     first = run(tmp_path, label_column="who")
     assert {name: line["state"] for name, line in first["stages"].items()} == dict.fromkeys(STAGES, "built")
