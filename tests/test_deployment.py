@@ -155,17 +155,10 @@ class TestUp:
             )
             assert tasks == dict.fromkeys(stages, "Completed")
             artifacts = client.post("/artifacts/filter", json={}).json()
-            keys = {each["key"] for each in artifacts}
-            assert keys >= {
-                "corpus",
-                "validation",
-                "pretraining",
-                "finetuning",
-                "metrics",
-                "samples",
-                "curves",
-                "bundle",
-            }
+            shown = {each["key"]: each["data"] for each in artifacts}
+            assert shown.keys() >= {"corpus", "validation", "metrics", "samples", "promotion", "bundle"}
+            for key in ("pretraining", "finetuning", "frontier", "calibration"):
+                assert "data:image/svg+xml;base64," in shown[key], key
             logs = client.post("/logs/filter", json={"limit": 200}).json()
             assert any("corpus       built" in each["message"] for each in logs)
         assert (home / "runs" / "latest" / "bundle" / "manifest.json").exists()
