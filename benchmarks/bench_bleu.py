@@ -18,11 +18,11 @@ from statistics import median
 import numpy as np
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Mean, SetFigure
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Mean, SetFigure
+from gdcore.evaluation.text_files import read_texts
+from gdcore.evaluation.words import split
 from gdcore.metrics import bleu, self_bleu
-from gdcore.text_files import read_texts
-from gdcore.words import split
 
 ORDERS = (2, 3, 4, 5)
 WEIGHTS = [(1 / order,) * order for order in ORDERS]

@@ -22,11 +22,11 @@ REACH = 60
 def measure(samples: list[str], references: list[str], train: list[str], name: str) -> None:
     """Print each metric's wall and CPU seconds; the last line is the total."""
     begun, begun_cpu = time.perf_counter(), time.process_time()
-    from gdcore.evidence import Evidence
-    from gdcore.intervals import figures
-    from gdcore.judging import Judge
+    from gdcore.evaluation.evidence import Evidence
+    from gdcore.evaluation.intervals import figures
+    from gdcore.evaluation.judging import Judge
+    from gdcore.evaluation.words import split
     from gdcore.plugins import load as load_plugin
-    from gdcore.words import split
 
     judge = Judge(references, train, name)
     protocol = judge.protocol
@@ -64,7 +64,7 @@ def main() -> None:
             print(f"total_{threads}t {wall} {REACH}")
         return
     from benchmarks.bench_bleu import zipf_texts
-    from gdcore.text_files import read_texts
+    from gdcore.evaluation.text_files import read_texts
 
     texts = [
         read_texts(path) if path else [" ".join(words) for words in zipf_texts(10_000, seed)]

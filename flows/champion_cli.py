@@ -86,7 +86,7 @@ def drift(
     chosen = CorpusConfig.model_validate({key: value for key, value in given.items() if value})
     with quiet_stdout(), connected(home) as ready:
         from flows.drift import drift as drift_flow
-        from gdcore.drift import DriftConfig
+        from gdcore.release.drift import DriftConfig
 
         limits = DriftConfig.model_validate(settings(set_))
         ready()
@@ -104,14 +104,14 @@ def _user() -> str:
 def champion_bundle(home: Path, name: str) -> Path:
     """The champion's bundle. Raises UserError where there is none."""
     from gdcore.artifacts import Store
-    from gdcore.champion import Champion
+    from gdcore.release.champion import Champion
 
     return Champion(Store(home.absolute() / "artifacts"), name).bundle()
 
 
 def _history(home: Path, name: str) -> dict[str, object]:
     from gdcore.artifacts import Store
-    from gdcore.champion import Champion
+    from gdcore.release.champion import Champion
 
     champion = Champion(Store(home.absolute() / "artifacts"), _existing(home, name))
     decisions = champion.history()
@@ -126,7 +126,7 @@ def _history(home: Path, name: str) -> dict[str, object]:
 def _existing(home: Path, name: str) -> str:
     """The name given; left out, the only one there is, or the default."""
     from gdcore.artifacts import Store
-    from gdcore.champion import DEFAULT, names
+    from gdcore.release.champion import DEFAULT, names
 
     known = names(Store(home.absolute() / "artifacts"))
     return name or (known[0] if len(known) == 1 else DEFAULT)

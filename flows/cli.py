@@ -153,7 +153,7 @@ def evaluate(
     if samples or references:
         if not (samples and references):
             raise UserError("--samples and --references go together: generated texts are judged against real ones.")
-        from gdcore import file_evaluation
+        from gdcore.evaluation import files as file_evaluation
 
         if out:
             file_evaluation.make(out)
@@ -303,7 +303,7 @@ def runs(home: Home = HERE, json: Json = False) -> None:
     from flows.results import show_runs
     from gdcore import runs as folders
     from gdcore.artifacts import Store
-    from gdcore.champion import wearing
+    from gdcore.release.champion import wearing
 
     champions = wearing(Store(home.absolute() / "artifacts"))
     lines = []

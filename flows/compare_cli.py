@@ -25,7 +25,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Hold one result against another: differences with intervals, tests, a verdict, and what would settle it."""
-    from gdcore.side_by_side import headlines, read_side, side_by_side
+    from gdcore.evaluation.side_by_side import headlines, read_side, side_by_side
 
     left, right = ([read_side(name, home) for name in given.split(",")] for given in (a, b))
     chosen = metric or (None if every else headlines())
@@ -38,7 +38,7 @@ def _show(result: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from gdcore.comparison import settle
+    from gdcore.evaluation.comparison import settle
     from gdcore.report import wording
 
     console = Console()

@@ -9,10 +9,10 @@ from prefect.runtime import flow_run
 from flows.recording import recording
 from gdcore import runs
 from gdcore.artifacts import Store
-from gdcore.champion import DEFAULT, Champion
 from gdcore.config import RunConfig
 from gdcore.corpora.config import CorpusConfig
-from gdcore.drift import DriftConfig
+from gdcore.release.champion import DEFAULT, Champion
+from gdcore.release.drift import DriftConfig
 from tasks import drift as task
 from tasks.corpus import read_corpus
 

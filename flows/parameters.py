@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flows.presets import preset_names
-from gdcore.protocol import names as protocol_names
+from gdcore.evaluation.protocol import names as protocol_names
 
 if TYPE_CHECKING:
     Preset = Protocol = str

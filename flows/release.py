@@ -15,9 +15,9 @@ from flows.recording import challenger, recording
 from flows.up import alive, running
 from gdcore import runs
 from gdcore.artifacts import Ref, Store
-from gdcore.champion import Champion, Decision, Overtaken
 from gdcore.config import RunConfig
 from gdcore.errors import UserError
+from gdcore.release.champion import Champion, Decision, Overtaken
 from gdcore.runs import Run
 from tasks import promotion as task
 from tasks.corpus import read_corpus

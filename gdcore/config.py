@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from gdcore import plugins
-from gdcore.classification import ClassificationConfig
+from gdcore.classification.training import ClassificationConfig
 from gdcore.corpora.config import CorpusConfig
 from gdcore.discriminators import cnn
 from gdcore.errors import UserError
-from gdcore.evaluation import EvaluationConfig
+from gdcore.evaluation.models import EvaluationConfig
 from gdcore.export.bundle import ExportConfig
 from gdcore.facts import ValidationConfig
 from gdcore.generators import lstm
 from gdcore.objectives import gad
-from gdcore.promotion import PromotionConfig
+from gdcore.release.promotion import PromotionConfig
 from gdcore.settings import Settings
 from gdcore.tokens import TokenizerConfig
-from gdcore.train import FinetuneConfig, PretrainConfig
+from gdcore.training.loops import FinetuneConfig, PretrainConfig
 
 if TYPE_CHECKING:
 

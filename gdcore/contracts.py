@@ -63,7 +63,7 @@ class LatentGenerator(Generator, Protocol):
     """A generator that writes each text from noise z ~ N(0, I) of the text's own, as well as token by token.
 
     The last tensor of its state is that noise, `(1,B,Z)`; zero in `initial_state`, until the sampler puts it in.
-    `gdcore.latent` is what the rest of gdcore knows of such generators.
+    `gdcore.networks.latent` is what the rest of gdcore knows of such generators.
     """
 
     noise_dim: int
@@ -84,7 +84,8 @@ class LatentGenerator(Generator, Protocol):
 class Discriminator(Module, Protocol):
     """A judge of texts; a positive logit means «real». Built for K > 1 classes it is a classifier.
 
-    One that learns otherwise than by cross-entropy has a `verdict_loss(logits, targets)` (see `gdcore.verdicts`).
+    One that learns otherwise than by cross-entropy has a `verdict_loss(logits, targets)`: see
+    `gdcore.adversarial.verdicts`.
     """
 
     config: Any

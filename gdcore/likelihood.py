@@ -10,9 +10,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from gdcore import latent
 from gdcore.batches import Batch
 from gdcore.contracts import Generator, LatentGenerator, Loss
+from gdcore.networks import latent
 
 CHUNK_LOGITS = 1 << 21
 """Logits computed at a time: 8 MB in single precision, which the system's allocator keeps and hands out again. Larger
@@ -57,7 +57,7 @@ def logprobs(generator: Generator, batch: Batch) -> Tensor:
 def text_logprobs(generator: Generator, batch: Batch) -> Tensor:
     """The log-probability of each text `(B,)`.
 
-    Of a generator with latent variables: the importance-weighted lower bound (`gdcore.latent`), on real text.
+    Of a generator with latent variables: the importance-weighted lower bound (`gdcore.networks.latent`), on real text.
     """
     if not latent.noise_dim(generator):
         return logprobs(generator, batch).sum(dim=1)

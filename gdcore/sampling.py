@@ -16,16 +16,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gdcore import latent
+from gdcore.adversarial.verdicts import verdicts
 from gdcore.batches import Batch, make_batch
 from gdcore.candidates import MOST, Choice, chosen
 from gdcore.contracts import Discriminator, Generator
 from gdcore.errors import UserError
 from gdcore.likelihood import logprobs
+from gdcore.networks import latent
 from gdcore.settings import Settings
 from gdcore.tokenizer import BOS, EOS, PAD, SEP, UNK
 from gdcore.uniforms import candidate_seeds, redraw, row_seeds, uniforms
-from gdcore.verdicts import verdicts
 
 FORBIDDEN = (PAD, BOS, UNK, SEP)
 """Tokens that stand for no text: never drawn."""

@@ -21,7 +21,7 @@ def assess(run: Run, config: RunConfig, corpus: Ref, tokens: Ref, validation: Re
     inputs = {"classification": classification, "corpus": corpus, "tokens": tokens, "validation": validation}
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
-        from gdcore.assessment import assess as assess_texts
+        from gdcore.classification.assessment import assess as assess_texts
 
         paths = {name: run.store.path(ref) for name, ref in inputs.items()}
         return assess_texts(**paths, out=out, seed=config.seed, device=choose_device(config.device))
@@ -32,7 +32,7 @@ def assess(run: Run, config: RunConfig, corpus: Ref, tokens: Ref, validation: Re
         make,
         config=config.model_dump(mode="json", include={"seed"}),
         inputs=inputs,
-        sources=["gdcore.assessment", f"gdcore.discriminators.{config.discriminator.name}"],
+        sources=["gdcore.classification.assessment", f"gdcore.discriminators.{config.discriminator.name}"],
     )
     show_assessment(assessment(run.store.path(done.ref)))
     return done

@@ -17,7 +17,7 @@ def train_classifier(run: Run, config: RunConfig, corpus: Ref, tokens: Ref, vali
     inputs = {"corpus": corpus, "tokens": tokens, "validation": validation}
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
-        from gdcore.classification import run_classification
+        from gdcore.classification.training import run_classification
 
         return run_classification(
             config.discriminator,
@@ -36,7 +36,7 @@ def train_classifier(run: Run, config: RunConfig, corpus: Ref, tokens: Ref, vali
         make,
         config=config.model_dump(mode="json", include={"discriminator", "classification", "context", "seed"}),
         inputs=inputs,
-        sources=["gdcore.classification", f"gdcore.discriminators.{config.discriminator.name}"],
+        sources=["gdcore.classification.training", f"gdcore.discriminators.{config.discriminator.name}"],
     )
     show_training(run, "classification", done.ref)
     return done

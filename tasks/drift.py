@@ -9,9 +9,9 @@ from typing import Any
 from prefect.events import emit_event
 
 from gdcore.artifacts import Ref
-from gdcore.champion import Decision
-from gdcore.drift import DriftConfig
 from gdcore.progress import Progress
+from gdcore.release.champion import Decision
+from gdcore.release.drift import DriftConfig
 from gdcore.runs import Run, Stage
 from tasks import show
 from tasks.stage import build, stage
@@ -25,7 +25,7 @@ def compare(run: Run, config: DriftConfig, champion: Decision, corpus: Ref) -> S
     before, after = champion.beside["corpus"], corpus
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
-        from gdcore import drift
+        from gdcore.release import drift
 
         return drift.compare(config, run.store.path(before), run.store.path(after), out)
 
@@ -35,7 +35,7 @@ def compare(run: Run, config: DriftConfig, champion: Decision, corpus: Ref) -> S
         make,
         config={"drift": config},
         inputs={"before": before, "after": after},
-        sources=["gdcore.drift", "gdcore.classifiers.linear"],
+        sources=["gdcore.release.drift", "gdcore.classifiers.linear"],
     )
     show_drift(run, done.ref)
     return done

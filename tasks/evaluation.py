@@ -12,8 +12,8 @@ from prefect.cache_policies import NO_CACHE
 from gdcore.artifacts import Ref
 from gdcore.config import RunConfig
 from gdcore.environment import environment
+from gdcore.evaluation.protocol import load as load_protocol
 from gdcore.progress import Progress
-from gdcore.protocol import load as load_protocol
 from gdcore.report import frontier, reliability, wording
 from gdcore.report.page import write_report
 from gdcore.report.svg import standalone
@@ -41,7 +41,7 @@ def evaluate(
     }
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
-        from gdcore.evaluation import evaluate_models
+        from gdcore.evaluation.models import evaluate_models
 
         paths = {name: run.store.path(ref) for name, ref in inputs.items()}
         device = str(choose_device(config.device))
@@ -54,7 +54,7 @@ def evaluate(
         config=config.model_dump(mode="json", include={"evaluation", "seed"}),
         inputs=inputs,
         sources=[
-            "gdcore.evaluation",
+            "gdcore.evaluation.models",
             f"gdcore.generators.{config.generator.name}",
             f"gdcore.discriminators.{config.discriminator.name}",
             *load_protocol(config.evaluation.protocol).modules,
@@ -88,8 +88,8 @@ def write_run_report(run: Run, refs: Mapping[str, Ref]) -> None:
 )
 def judge_files(samples: Path, references: Path, train: Path | None, protocol: str) -> dict[str, Any]:
     """Hold one text file to another under a protocol; nothing is stored."""
-    from gdcore.file_evaluation import judge_files as judge
-    from gdcore.file_evaluation import summary
+    from gdcore.evaluation.files import judge_files as judge
+    from gdcore.evaluation.files import summary
 
     judged = judge(samples, references, train, protocol)
     told = summary(judged)

@@ -16,7 +16,7 @@ def finetune(run: Run, config: RunConfig, tokens: Ref, validation: Ref, pretrain
     """Generate; let the discriminator learn to tell and the generator learn from its verdict; guarded from collapse."""
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
-        from gdcore.phases import run_finetuning
+        from gdcore.training.phases import run_finetuning
 
         return run_finetuning(
             config.discriminator,
@@ -38,7 +38,7 @@ def finetune(run: Run, config: RunConfig, tokens: Ref, validation: Ref, pretrain
         make,
         config=config.model_dump(mode="json", include={"discriminator", "objective", "finetune", "seed"}),
         inputs={"tokens": tokens, "validation": validation, "pretraining": pretraining},
-        sources=["gdcore.phases", *(f"gdcore.{kind}.{part.name}" for kind, part in plugins.items())],
+        sources=["gdcore.training.phases", *(f"gdcore.{kind}.{part.name}" for kind, part in plugins.items())],
     )
     show_training(run, "finetuning", done.ref)
     return done

@@ -17,7 +17,7 @@ def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref) -> Stage
     """Maximum likelihood over real tokens, until held-out text stops getting likelier; the best weights are kept."""
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
-        from gdcore.phases import run_pretraining
+        from gdcore.training.phases import run_pretraining
 
         return run_pretraining(
             config.generator,
@@ -41,7 +41,7 @@ def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref) -> Stage
             exclude={"generator": {"start"}},  # a user's folder counts by what is in it, not by where it lies
         ),
         inputs={"tokens": tokens, "validation": validation} | _start(config),
-        sources=["gdcore.phases", f"gdcore.generators.{config.generator.name}"],
+        sources=["gdcore.training.phases", f"gdcore.generators.{config.generator.name}"],
     )
     show_training(run, "pretraining", done.ref)
     return done
@@ -52,6 +52,6 @@ def _start(config: RunConfig) -> dict[str, Any]:
     folder = getattr(config.generator, "start", None)
     if folder is None:
         return {}
-    from gdcore.llama import identity
+    from gdcore.networks.llama import identity
 
     return {"start": identity(folder)}

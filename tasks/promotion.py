@@ -8,13 +8,13 @@ from typing import Any, TypedDict
 
 from prefect.events import emit_event
 
-from gdcore import champion as champions
 from gdcore.artifacts import Ref, Store
-from gdcore.champion import RULE, Champion, Decision, Outcome, Overtaken
 from gdcore.config import RunConfig
 from gdcore.errors import UserError
 from gdcore.progress import Progress
-from gdcore.promotion import CRITERIA
+from gdcore.release import champion as champions
+from gdcore.release.champion import RULE, Champion, Decision, Outcome, Overtaken
+from gdcore.release.promotion import CRITERIA
 from gdcore.report import wording
 from gdcore.runs import Run, Stage
 from tasks import show
@@ -64,7 +64,7 @@ def contest(run: Run, config: RunConfig, challenger: Challenger, champion: Decis
     learnt = {name: path(corpus) for name, (_, corpus) in sides.items() if path(corpus).is_dir()}
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
-        from gdcore.contest import hold
+        from gdcore.release.contest import hold
 
         bundles = {name: path(exported) / "bundle" for name, (exported, _) in sides.items()}
         return hold(config.promotion, bundles, learnt, path(today), out, config.seed)
@@ -81,7 +81,7 @@ def contest(run: Run, config: RunConfig, challenger: Challenger, champion: Decis
             **{f"{name}'s bundle": bundle for name, (bundle, _) in sides.items()},
             **{f"{name}'s corpus": corpus for name, (_, corpus) in sides.items()},
         },
-        sources=["gdcore.contest", *([f"gdcore.metrics.{metric}"] if metric else [])],
+        sources=["gdcore.release.contest", *([f"gdcore.metrics.{metric}"] if metric else [])],
         files=[f"gdcore/protocols/{config.promotion.protocol}.yaml"],
     )
     show_contest(run, done.ref)

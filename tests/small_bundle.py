@@ -13,11 +13,11 @@ import torch
 from small_corpus import write_corpus
 
 from gdcore import plugins
-from gdcore.checkpoint import build_discriminator, build_generator, save_weights
 from gdcore.contracts import Generator
 from gdcore.export.bundle import ExportConfig, export_bundle
 from gdcore.export.step import Step
 from gdcore.tokens import TokenizerConfig, build_tokens
+from gdcore.training.checkpoint import build_discriminator, build_generator, save_weights
 
 CONTEXT = 24
 SMALL: dict[str, dict[str, object]] = {

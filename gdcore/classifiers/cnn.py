@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gdcore.discriminators.cnn import Config, Discriminator
-from gdcore.evidence import Texts
-from gdcore.ngram_counts import Bools, Counts, Floats, Ints
+from gdcore.evaluation.evidence import Texts
+from gdcore.evaluation.ngram_counts import Bools, Counts, Floats, Ints
 
 PASSES = 4
 BATCH = 64

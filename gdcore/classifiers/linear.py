@@ -11,8 +11,8 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from gdcore.evidence import Texts
-from gdcore.ngram_counts import Bools, Counts, Floats, Ints
+from gdcore.evaluation.evidence import Texts
+from gdcore.evaluation.ngram_counts import Bools, Counts, Floats, Ints
 
 ORDERS = (1, 2, 3)
 PENALTY = 0.5

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore.layers import Convolutions, Highway, embed, unwrapped
+from gdcore.networks.layers import Convolutions, Highway, embed, unwrapped
 from gdcore.settings import Settings
 
 

@@ -1,8 +1,9 @@
 """CRF discriminator: a label, real or fake, for every token; a text is real if all of its tokens are.
 
 A bidirectional LSTM whose outputs are the emissions of a linear-chain conditional random field (Lafferty, McCallum &
-Pereira 2001; Huang, Xu & Yu 2015). Trained on texts of which spans were replaced (`gdcore.corruption`) it says where a
-text goes wrong; trained as any discriminator, by its verdict alone, it finds out by itself.
+Pereira 2001; Huang, Xu & Yu 2015). Trained on texts of which spans were replaced
+(`gdcore.adversarial.corruption`) it says where a text goes wrong; trained as any discriminator, by its verdict alone,
+it finds out by itself.
 
 Of K classes the labels are the classes, and a text's class is the one that all of its tokens bear: the logits are the
 scores of the K constant labellings, so that their softmax is P(class | all tokens agree).
@@ -16,8 +17,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore import chains
-from gdcore.layers import BidirectionalLSTM, embed
+from gdcore.networks import chains
+from gdcore.networks.layers import BidirectionalLSTM, embed
 from gdcore.settings import Settings
 
 FAKE, REAL = 0, 1

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore.layers import BidirectionalLSTM, embed, strongest, unwrapped
+from gdcore.networks.layers import BidirectionalLSTM, embed, strongest, unwrapped
 from gdcore.settings import Settings
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore.layers import average, embed, unwrapped
+from gdcore.networks.layers import average, embed, unwrapped
 from gdcore.settings import Settings
 
 

@@ -19,7 +19,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore.layers import unwrapped
+from gdcore.networks.layers import unwrapped
 from gdcore.settings import Settings
 
 PRIME, MULTIPLIER = 2**31 - 1, 1_000_003

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from gdcore.layers import average, embed, unwrapped
+from gdcore.networks.layers import average, embed, unwrapped
 from gdcore.settings import Settings
 
 

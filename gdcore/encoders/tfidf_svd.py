@@ -18,8 +18,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
-from gdcore.evidence import Texts
-from gdcore.ngram_counts import Floats, Ints
+from gdcore.evaluation.evidence import Texts
+from gdcore.evaluation.ngram_counts import Floats, Ints
 
 DIM = 64
 """Directions kept. The Fréchet distance's bias grows with their square, its resolution hardly."""

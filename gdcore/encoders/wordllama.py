@@ -17,8 +17,8 @@ from scipy import sparse
 from tokenizers import Tokenizer
 
 from gdcore.errors import UserError
-from gdcore.evidence import Texts
-from gdcore.ngram_counts import Floats
+from gdcore.evaluation.evidence import Texts
+from gdcore.evaluation.ngram_counts import Floats
 
 WEIGHTS = "weights/l2_supercat_256.safetensors"
 TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"

@@ -22,7 +22,6 @@ import onnx
 from onnx import ModelProto
 from pydantic import Field
 
-from gdcore.checkpoint import load_discriminator, load_generator
 from gdcore.export import parity
 from gdcore.export.discriminators import discriminator_model
 from gdcore.export.generation import generation_model
@@ -34,6 +33,7 @@ from gdcore.serving.manifest import write_manifest
 from gdcore.settings import Settings
 from gdcore.shards import Shards
 from gdcore.tokenizer import SPECIALS
+from gdcore.training.checkpoint import load_discriminator, load_generator
 
 
 class ExportConfig(Settings):

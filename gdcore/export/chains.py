@@ -1,4 +1,4 @@
-"""The sums over all labellings of a text (`gdcore.chains`) as ONNX loops, for the CRF.
+"""The sums over all labellings of a text (`gdcore.networks.chains`) as ONNX loops, for the CRF.
 
 Shapes: B texts, T tokens, S labels.
 """
@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gdcore.chains import NEVER
 from gdcore.export.builder import FLOAT, Graph
+from gdcore.networks.chains import NEVER
 from gdcore.serving.runtime import Array
 
 
 def log_odds_of_constant(g: Graph, emissions_BTS: str, transitions_SS: Array, label: int, mask_BT: str) -> str:
-    """As `gdcore.chains.log_odds_of_constant`: `(B,)`."""
+    """As `gdcore.networks.chains.log_odds_of_constant`: `(B,)`."""
     is_label_S = np.arange(len(transitions_SS)) == label
     leaving_S = np.where(is_label_S, NEVER, transitions_SS[label]).astype(np.float32)
     first_BS = g.Gather(emissions_BTS, 0, axis=1)
@@ -37,7 +37,7 @@ def log_odds_of_constant(g: Graph, emissions_BTS: str, transitions_SS: Array, la
 
 
 def marginals(g: Graph, emissions_BTS: str, transitions_SS: Array, mask_BT: str) -> str:
-    """As `gdcore.chains.marginals`: `(B,T,S)`."""
+    """As `gdcore.networks.chains.marginals`: `(B,T,S)`."""
     steps = _steps(g, emissions_BTS)
     first_BS = g.Gather(emissions_BTS, 0, axis=1)
 

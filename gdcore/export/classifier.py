@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from gdcore.batches import ordered_batches
-from gdcore.classification import load_classifier
+from gdcore.classification.training import load_classifier
 from gdcore.export.bundle import ExportConfig, described, held_out_texts, write_graphs
 from gdcore.export.discriminators import classifier_model
 from gdcore.export.parity import BATCH_SIZE, Difference, ParityError

@@ -15,7 +15,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from gdcore.contracts import Generator
-from gdcore.llama import SIZES
+from gdcore.networks.llama import SIZES
 from gdcore.sampling import FORBIDDEN
 from gdcore.tokenizer import BOS, EOS, PAD, SPECIALS
 

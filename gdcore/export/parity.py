@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gdcore import latent
 from gdcore.batches import Batch, collate, make_batch
 from gdcore.contracts import Discriminator, Generator
 from gdcore.likelihood import logprobs
+from gdcore.networks import latent
 from gdcore.progress import Progress
 from gdcore.sampling import Decoding, complete
 from gdcore.serving.runtime import Graph

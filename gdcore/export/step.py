@@ -6,11 +6,11 @@ Shapes: B texts, V vocabulary.
 import torch
 from torch import Tensor, nn
 
-from gdcore import latent
 from gdcore.batches import make_batch
 from gdcore.contracts import Generator
 from gdcore.export.builder import FLOAT, Graph, Typed
 from gdcore.export.tracing import Axes, trace
+from gdcore.networks import latent
 
 
 class Step:

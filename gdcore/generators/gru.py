@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gdcore.recurrent import RecurrentConfig, RecurrentModel
+from gdcore.networks.recurrent import RecurrentConfig, RecurrentModel
 
 
 class Config(RecurrentConfig):

@@ -1,13 +1,13 @@
 """LSTM language model: embedding → stacked LSTM → projection → softmax over the vocabulary.
 
-Hochreiter & Schmidhuber 1997; regularised as in Zaremba et al. 2014. The model itself is `gdcore.recurrent`'s, for the
-`vae` generator writes with it too.
+Hochreiter & Schmidhuber 1997; regularised as in Zaremba et al. 2014. The model itself is in
+`gdcore.networks.recurrent`, for the `vae` generator writes with it too.
 """
 
 from typing import Literal
 
-from gdcore import recurrent
-from gdcore.recurrent import RecurrentConfig, RecurrentModel
+from gdcore.networks import recurrent
+from gdcore.networks.recurrent import RecurrentConfig, RecurrentModel
 
 
 class Config(RecurrentConfig):

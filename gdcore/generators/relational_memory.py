@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gdcore.contracts import State
-from gdcore.layers import embed
+from gdcore.networks.layers import embed
 from gdcore.settings import Settings
 
 

@@ -16,9 +16,9 @@ import torch
 from pydantic import ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from gdcore import llama
 from gdcore.contracts import State
-from gdcore.layers import embed
+from gdcore.networks import llama
+from gdcore.networks.layers import embed
 from gdcore.settings import Settings
 
 

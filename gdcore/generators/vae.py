@@ -14,11 +14,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore import latent, recurrent
 from gdcore.batches import Batch
 from gdcore.contracts import Loss, State
 from gdcore.likelihood import conditional_logprobs
-from gdcore.recurrent import RecurrentConfig
+from gdcore.networks import latent, recurrent
+from gdcore.networks.recurrent import RecurrentConfig
 from gdcore.tokenizer import UNK
 
 

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from gdcore.crossed import crossed
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, Ratio, Rows, Sampling
-from gdcore.ngram_counts import Floats, Postings, bleu, closest_lengths, matches
+from gdcore.evaluation.crossed import crossed
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, Ratio, Rows, Sampling
+from gdcore.evaluation.ngram_counts import Floats, Postings, bleu, closest_lengths, matches
 from gdcore.settings import Settings
 
 

@@ -8,8 +8,8 @@ such models with one another alone.
 from math import log
 from typing import Literal
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, Ratio
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, Ratio
 from gdcore.settings import Settings
 
 

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Mean, Measurement
-from gdcore.ngram_counts import bleu, closest_lengths, matches
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Mean, Measurement
+from gdcore.evaluation.ngram_counts import bleu, closest_lengths, matches
 from gdcore.settings import Settings
 
 

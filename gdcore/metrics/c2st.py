@@ -1,7 +1,7 @@
 """Classifier two-sample test: how well a fresh judge tells the samples from real text (Lopez-Paz and Oquab 2017).
 
 The one figure that no trick of quality or diversity gets round: whatever differs, in wording, length or how often a
-thing is said, a judge may learn. `gdcore/two_sample.py` says how it is kept honest.
+thing is said, a judge may learn. `gdcore/evaluation/two_sample.py` says how it is kept honest.
 """
 
 from typing import Any, Literal
@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from gdcore.embedding import in_random_order
-from gdcore.evidence import Evidence, Exhibit
-from gdcore.intervals import Measurement
-from gdcore.ngram_counts import Counts, Ints
+from gdcore.evaluation.embedding import in_random_order
+from gdcore.evaluation.evidence import Evidence, Exhibit
+from gdcore.evaluation.intervals import Measurement
+from gdcore.evaluation.ngram_counts import Counts, Ints
+from gdcore.evaluation.two_sample import Verdict, tell_apart
 from gdcore.settings import Settings
-from gdcore.two_sample import Verdict, tell_apart
 
 
 class Config(Settings):

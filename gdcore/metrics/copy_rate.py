@@ -5,8 +5,8 @@ People repeat one another too: only what exceeds the floor, the rate of real tex
 
 from typing import Literal
 
-from gdcore.evidence import Evidence, joined
-from gdcore.intervals import Measurement, Share
+from gdcore.evaluation.evidence import Evidence, joined
+from gdcore.evaluation.intervals import Measurement, Share
 from gdcore.settings import Settings
 
 

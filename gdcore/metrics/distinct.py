@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, SetFigure
-from gdcore.ngram_counts import Ints
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, SetFigure
+from gdcore.evaluation.ngram_counts import Ints
+from gdcore.evaluation.token_budget import enough, within
 from gdcore.settings import Settings
-from gdcore.token_budget import enough, within
 
 
 class Config(Settings):

@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, Rows, SetFigure
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, Rows, SetFigure
+from gdcore.evaluation.token_budget import enough, within
 from gdcore.settings import Settings
-from gdcore.token_budget import enough, within
 
 
 class Config(Settings):

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from gdcore.embedding import cloud
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, SetFigure
-from gdcore.ngram_counts import Floats, Ints
+from gdcore.evaluation.embedding import cloud
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, SetFigure
+from gdcore.evaluation.ngram_counts import Floats, Ints
 from gdcore.settings import Settings
 
 

@@ -4,8 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Mean, Measurement
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Mean, Measurement
 from gdcore.settings import Settings
 
 

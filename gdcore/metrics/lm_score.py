@@ -9,9 +9,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement
-from gdcore.ngrams import KneserNey, sides
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement
+from gdcore.evaluation.ngrams import KneserNey, sides
 from gdcore.settings import Settings
 
 

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from gdcore.evidence import Evidence, Exhibit, Texts
-from gdcore.intervals import Mean, Measurement
-from gdcore.nearest import library
-from gdcore.ngram_counts import Ints
+from gdcore.evaluation.evidence import Evidence, Exhibit, Texts
+from gdcore.evaluation.intervals import Mean, Measurement
+from gdcore.evaluation.nearest import library
+from gdcore.evaluation.ngram_counts import Ints
+from gdcore.evaluation.words import written
 from gdcore.settings import Settings
-from gdcore.words import written
 
 
 class Config(Settings):

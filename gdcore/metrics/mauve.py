@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 
-from gdcore.embedding import cloud, squared_distances
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, SetFigure
-from gdcore.ngram_counts import Floats, Ints
+from gdcore.evaluation.embedding import cloud, squared_distances
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, SetFigure
+from gdcore.evaluation.ngram_counts import Floats, Ints
 from gdcore.settings import Settings
 
 Points = NDArray[np.float32]

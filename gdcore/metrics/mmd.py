@@ -12,10 +12,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from gdcore.embedding import Cloud, cloud, squared_distances
-from gdcore.evidence import Evidence
-from gdcore.intervals import NORMAL, Measurement, Share, Stated
-from gdcore.ngram_counts import Bools, Floats
+from gdcore.evaluation.embedding import Cloud, cloud, squared_distances
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import NORMAL, Measurement, Share, Stated
+from gdcore.evaluation.ngram_counts import Bools, Floats
 from gdcore.settings import Settings
 
 

@@ -9,12 +9,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from gdcore.evidence import Evidence, Exhibit, Texts
-from gdcore.intervals import Mean, Measurement
-from gdcore.nearest import LIMIT, library
-from gdcore.ngram_counts import Floats
+from gdcore.evaluation.evidence import Evidence, Exhibit, Texts
+from gdcore.evaluation.intervals import Mean, Measurement
+from gdcore.evaluation.nearest import LIMIT, library
+from gdcore.evaluation.ngram_counts import Floats
+from gdcore.evaluation.words import written
 from gdcore.settings import Settings
-from gdcore.words import written
 
 
 class Config(Settings):

@@ -6,8 +6,8 @@ people write and it would not, so unlike BLEU it cannot be raised by saying less
 
 from typing import TYPE_CHECKING, Literal
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, Ratio
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, Ratio
 from gdcore.settings import Settings
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ Near 0 it has learnt the language, far above it the texts.
 
 from typing import Literal
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, Sampling, Stated, difference, figure
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, Sampling, Stated, difference, figure
 from gdcore.settings import Settings
 
 

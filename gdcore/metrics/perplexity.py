@@ -7,8 +7,8 @@ astronomical, so there the NLL itself is given.
 from math import exp
 from typing import Literal
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Mean, Measurement, Sampling, Stated, figure
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Mean, Measurement, Sampling, Stated, figure
 from gdcore.settings import Settings
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from gdcore.embedding import cloud, squared_distances
-from gdcore.evidence import Evidence
-from gdcore.intervals import Mean, Measurement, SetFigure, Share, columns
-from gdcore.ngram_counts import Bools, Floats, Ints
+from gdcore.evaluation.embedding import cloud, squared_distances
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Mean, Measurement, SetFigure, Share, columns
+from gdcore.evaluation.ngram_counts import Bools, Floats, Ints
 from gdcore.settings import Settings
 
 

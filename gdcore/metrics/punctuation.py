@@ -9,8 +9,8 @@ from unicodedata import category
 
 import numpy as np
 
-from gdcore.evidence import Evidence, Texts
-from gdcore.intervals import Measurement, Ratio, Sampling, Share, Stated, difference, figure
+from gdcore.evaluation.evidence import Evidence, Texts
+from gdcore.evaluation.intervals import Measurement, Ratio, Sampling, Share, Stated, difference, figure
 from gdcore.settings import Settings
 
 

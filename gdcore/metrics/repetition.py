@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, Ratio
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, Ratio
 from gdcore.settings import Settings
 
 

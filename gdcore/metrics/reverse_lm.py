@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from gdcore.crossed import crossed
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, Ratio, Rows, Sampling
-from gdcore.ngrams import KneserNey, sides
+from gdcore.evaluation.crossed import crossed
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, Ratio, Rows, Sampling
+from gdcore.evaluation.ngrams import KneserNey, sides
 from gdcore.settings import Settings
 
 

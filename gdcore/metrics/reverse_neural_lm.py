@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from gdcore.crossed import crossed
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, Ratio, Rows, Sampling
-from gdcore.ngram_counts import Floats, Ints
-from gdcore.ngrams import Encoded, Vocabulary, sides
+from gdcore.evaluation.crossed import crossed
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, Ratio, Rows, Sampling
+from gdcore.evaluation.ngram_counts import Floats, Ints
+from gdcore.evaluation.ngrams import Encoded, Vocabulary, sides
 from gdcore.settings import Settings
 
 if TYPE_CHECKING:

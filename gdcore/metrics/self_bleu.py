@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, SetFigure, columns
-from gdcore.ngram_counts import Floats, Ints, bleu, closest_lengths_among_others, matches_among_others
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, SetFigure, columns
+from gdcore.evaluation.ngram_counts import Floats, Ints, bleu, closest_lengths_among_others, matches_among_others
 from gdcore.settings import Settings
 
 

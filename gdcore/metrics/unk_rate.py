@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from gdcore.evidence import Evidence, Texts
-from gdcore.intervals import Measurement, Ratio, Share
-from gdcore.ngram_counts import Ints
+from gdcore.evaluation.evidence import Evidence, Texts
+from gdcore.evaluation.intervals import Measurement, Ratio, Share
+from gdcore.evaluation.ngram_counts import Ints
 from gdcore.settings import Settings
 
 UNK = re.compile(r"<unk>|\[unk\]", re.IGNORECASE)

@@ -16,13 +16,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gdcore import latent
+from gdcore.adversarial.verdicts import cross_entropy
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
 from gdcore.likelihood import chunk_size, nll
+from gdcore.networks import latent
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
-from gdcore.verdicts import cross_entropy
 
 
 class Config(Settings):

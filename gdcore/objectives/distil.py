@@ -15,13 +15,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore.adversarial.snapshot import Snapshot
+from gdcore.adversarial.verdicts import cross_entropy, verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
 from gdcore.likelihood import nll
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
-from gdcore.snapshot import Snapshot
-from gdcore.verdicts import cross_entropy, verdicts
 
 
 class Config(Settings):

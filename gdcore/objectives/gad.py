@@ -14,14 +14,14 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from gdcore.adversarial.policy import kl_estimate, leave_one_out, whiten
+from gdcore.adversarial.snapshot import Snapshot
+from gdcore.adversarial.verdicts import contrast, verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
 from gdcore.likelihood import logprobs, nll
-from gdcore.policy import kl_estimate, leave_one_out, whiten
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
-from gdcore.snapshot import Snapshot
-from gdcore.verdicts import contrast, verdicts
 
 
 class Config(Settings):

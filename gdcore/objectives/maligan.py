@@ -13,12 +13,12 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore.adversarial.verdicts import cross_entropy, verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
 from gdcore.likelihood import logprobs, nll
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
-from gdcore.verdicts import cross_entropy, verdicts
 
 
 class Config(Settings):

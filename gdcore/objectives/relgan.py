@@ -13,13 +13,13 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore import gan_losses
+from gdcore.adversarial import gan_losses
+from gdcore.adversarial.gan_losses import GanLoss
+from gdcore.adversarial.soft_sampling import sample_soft
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
-from gdcore.gan_losses import GanLoss
 from gdcore.likelihood import nll
 from gdcore.settings import Settings
-from gdcore.soft_sampling import sample_soft
 
 
 class Config(Settings):

@@ -14,12 +14,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore.adversarial.verdicts import causal, prefix_cross_entropy, prefix_verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import CausalDiscriminator, Discriminator, Generator, Loss
 from gdcore.likelihood import logprobs, nll
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
-from gdcore.verdicts import causal, prefix_cross_entropy, prefix_verdicts
 
 
 class Config(Settings):

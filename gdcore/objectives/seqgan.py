@@ -15,15 +15,15 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore.adversarial.policy import leave_one_out
+from gdcore.adversarial.rollouts import rollout_rewards
+from gdcore.adversarial.snapshot import Snapshot
+from gdcore.adversarial.verdicts import causal, cross_entropy, prefix_cross_entropy, prefix_verdicts, verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
 from gdcore.likelihood import logprobs, nll
-from gdcore.policy import leave_one_out
-from gdcore.rollouts import rollout_rewards
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
-from gdcore.snapshot import Snapshot
-from gdcore.verdicts import causal, cross_entropy, prefix_cross_entropy, prefix_verdicts, verdicts
 
 
 class Config(Settings):

@@ -16,13 +16,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore.adversarial.snapshot import Snapshot
+from gdcore.adversarial.verdicts import cross_entropy
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
 from gdcore.likelihood import logprobs
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
-from gdcore.snapshot import Snapshot
-from gdcore.verdicts import cross_entropy
 
 
 class Config(Settings):

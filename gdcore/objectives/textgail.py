@@ -14,14 +14,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore.adversarial.policy import whiten
+from gdcore.adversarial.snapshot import Snapshot
+from gdcore.adversarial.verdicts import contrast, verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
 from gdcore.likelihood import logprobs
-from gdcore.policy import whiten
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
-from gdcore.snapshot import Snapshot
-from gdcore.verdicts import contrast, verdicts
 
 
 class Config(Settings):

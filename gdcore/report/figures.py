@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from gdcore.comparison import Contrast, compare
-from gdcore.intervals import Ratio
+from gdcore.evaluation.comparison import Contrast, compare
+from gdcore.evaluation.intervals import Ratio
+from gdcore.evaluation.selection import CRITERIA
 from gdcore.report import strips, wording
 from gdcore.report.markup import details, figure_cell, model_name, note, section, table
-from gdcore.selection import CRITERIA
 
 Row = dict[str, Any]
 

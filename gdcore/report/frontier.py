@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from gdcore.frontier import frontier
+from gdcore.evaluation.frontier import frontier
 from gdcore.report import wording
 from gdcore.report.markup import details, model_name, note, section, table
 from gdcore.report.svg import Point, Series, chart

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from gdcore.intervals import Figure
+from gdcore.evaluation.intervals import Figure
 from gdcore.report import wording
 
 

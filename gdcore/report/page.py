@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gdcore.intervals import Ratio
+from gdcore.evaluation.intervals import Ratio
 from gdcore.report import histories, reliability
 from gdcore.report.figures import exhibits, figures, verdict
 from gdcore.report.frontier import quality_and_diversity

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from gdcore.errors import UserError
-from gdcore.intervals import Figure
+from gdcore.evaluation.intervals import Figure
 from gdcore.report import wording
 from gdcore.runs import Run
 from gdcore.settings import Settings

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gdcore.intervals import Figure
+from gdcore.evaluation.intervals import Figure
 from gdcore.report.svg import mark
 
 WIDTH, HEIGHT, EDGE = 150, 22, 8

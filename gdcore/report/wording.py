@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
-from gdcore.intervals import Figure
+from gdcore.evaluation.intervals import Figure
 
 MODEL = {"real": "real text", "pretrained": "MLE", "finetuned": "adversarial", "samples": "samples"}
 COLOUR = {"real": "real", "pretrained": "mle", "finetuned": "adv", "samples": "adv"}

@@ -6,9 +6,9 @@ from test_plugins import batch_of
 from toy import JUDGES, VOCAB
 
 from gdcore import plugins
+from gdcore.adversarial.verdicts import loss_of
 from gdcore.discriminators import mlp, relgan, transformer
-from gdcore.layers import BidirectionalLSTM, Convolutions, average, strongest
-from gdcore.verdicts import loss_of
+from gdcore.networks.layers import BidirectionalLSTM, Convolutions, average, strongest
 
 
 def test_a_bidirectional_layer_is_torchs_on_each_text_by_itself() -> None:

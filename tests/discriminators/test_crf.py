@@ -8,8 +8,8 @@ import pytest
 import torch
 from toy import JUDGES, VOCAB
 
-from gdcore import chains
 from gdcore.discriminators import crf
+from gdcore.networks import chains
 
 LENGTHS = (5, 3, 1, 4)
 
@@ -118,7 +118,7 @@ def test_spans_are_the_fake_runs_of_the_likeliest_labelling() -> None:
 def test_corrupted_texts_are_labelled_where_the_generator_wrote() -> None:
     from test_plugins import batch_of, build_generator
 
-    from gdcore.corruption import corrupt
+    from gdcore.adversarial.corruption import corrupt
 
     torch.manual_seed(0)
     real, changed = batch_of(40), 0

@@ -5,9 +5,9 @@ import pytest
 import torch
 from toy import VOCAB, toy_rows
 
+from gdcore.adversarial.verdicts import loss_of
 from gdcore.discriminators import svm
 from gdcore.tokenizer import PAD
-from gdcore.verdicts import loss_of
 
 
 def machine(num_classes: int = 1, **config: object) -> svm.Discriminator:

@@ -14,12 +14,12 @@ import pytest
 from onnx import numpy_helper
 from small_bundle import checkpoint, exported, tokens
 
-from gdcore.checkpoint import load_discriminator, load_generator
 from gdcore.export import parity
 from gdcore.export.bundle import ExportConfig, export_bundle
 from gdcore.export.parity import Difference, Parity, ParityError
 from gdcore.serving.manifest import read_manifest
 from gdcore.shards import Shards
+from gdcore.training.checkpoint import load_discriminator, load_generator
 
 FILES = ["discriminator.onnx", "generate.onnx", "manifest.json", "model.onnx", "parity.json"]
 

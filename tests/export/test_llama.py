@@ -9,13 +9,13 @@ import torch
 import toy
 from small_bundle import CONTEXT, generator, tokens
 
-from gdcore import llama
-from gdcore.checkpoint import load_generator
 from gdcore.errors import UserError
 from gdcore.export.llama import write_llama
 from gdcore.generators import transformer
-from gdcore.phases import run_pretraining
-from gdcore.train import PretrainConfig
+from gdcore.networks import llama
+from gdcore.training.checkpoint import load_generator
+from gdcore.training.loops import PretrainConfig
+from gdcore.training.phases import run_pretraining
 
 VOCAB = 60
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from small_bundle import GENERATORS, traced
 
-from gdcore import latent
 from gdcore.batches import make_batch
 from gdcore.export.scoring import scoring_model
 from gdcore.likelihood import logprobs
+from gdcore.networks import latent
 from gdcore.serving.runtime import Graph
 
 VOCAB = 60

@@ -20,8 +20,8 @@ from flows.drift import drift
 from flows.release import release
 from gdcore import runs
 from gdcore.artifacts import Store
-from gdcore.champion import Champion
 from gdcore.errors import UserError
+from gdcore.release.champion import Champion
 
 BETTER = {"pretrain.steps": 40}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Mean, SetFigure
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Mean, SetFigure
 from gdcore.metrics import bleu, self_bleu
 
 Texts = list[list[str]]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gdcore import plugins
-from gdcore.evidence import Evidence, Likelihoods, Training, joined
-from gdcore.intervals import Figure, Ratio, Sampling, figures
+from gdcore.evaluation.evidence import Evidence, Likelihoods, Training, joined
+from gdcore.evaluation.intervals import Figure, Ratio, Sampling, figures
 from gdcore.report import wording
 
 Texts = list[list[str]]

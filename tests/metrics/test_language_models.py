@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Measurement, Sampling, SetFigure, Stated, figure
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Measurement, Sampling, SetFigure, Stated, figure
 from gdcore.metrics import backward_bleu, bleu, entropy, lm_score, reverse_lm
 
 Texts = list[list[str]]

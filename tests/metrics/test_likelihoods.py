@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from gdcore.evidence import Evidence, Likelihoods
-from gdcore.intervals import Figure, Ratio, Sampling, figures
+from gdcore.evaluation.evidence import Evidence, Likelihoods
+from gdcore.evaluation.intervals import Figure, Ratio, Sampling, figures
 from gdcore.metrics import bits_per_byte, nll, nll_gap, perplexity
 
 # Two texts: 3 nats over 2 tokens and 4 bytes, 9 nats over 4 tokens and 20 bytes.

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from gdcore.embedding import cloud, in_random_order, squared_distances
-from gdcore.evidence import Evidence
-from gdcore.intervals import Figure, Sampling, SetFigure, figures
+from gdcore.evaluation.embedding import cloud, in_random_order, squared_distances
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Figure, Sampling, SetFigure, figures
 from gdcore.metrics import frechet, mauve, mmd, prdc
 
 SAMPLING = Sampling(seed=0, resamples=200, subsamples=10)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from gdcore.evidence import Evidence
-from gdcore.intervals import Stated
+from gdcore.evaluation.evidence import Evidence
+from gdcore.evaluation.intervals import Stated
+from gdcore.evaluation.ngrams import Vocabulary
 from gdcore.metrics import reverse_neural_lm
 from gdcore.metrics.reverse_neural_lm import Config
-from gdcore.ngrams import Vocabulary
 
 Texts = list[list[str]]
 TINY = Config(epochs=12, embedding_dim=8, hidden_dim=8, dropout=0.0, learning_rate=0.02, batch_size=16, draws=2)

@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple
 
 import pytest
 
-from gdcore import plugins, protocol
-from gdcore.evidence import Evidence, Training, joined
-from gdcore.intervals import Sampling, figures
+from gdcore import plugins
+from gdcore.evaluation import protocol
+from gdcore.evaluation.evidence import Evidence, Training, joined
+from gdcore.evaluation.intervals import Sampling, figures
 
 Texts = list[list[str]]
 NUM_TEXTS = 300

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gdcore.evidence import Evidence, Likelihoods, Training, joined
-from gdcore.intervals import Mean, Ratio, Sampling, figure, figures
+from gdcore.evaluation.evidence import Evidence, Likelihoods, Training, joined
+from gdcore.evaluation.intervals import Mean, Ratio, Sampling, figure, figures
 from gdcore.metrics import copy_rate, distinct, length, longest_copy, nearest, nll, unique, vocabulary_coverage
 
 SAMPLING = Sampling(seed=0, resamples=200, subsamples=10)

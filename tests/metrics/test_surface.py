@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gdcore.evidence import Evidence, Training, joined
-from gdcore.intervals import Figure, Sampling, figures
+from gdcore.evaluation.evidence import Evidence, Training, joined
+from gdcore.evaluation.intervals import Figure, Sampling, figures
 from gdcore.metrics import length_distance, punctuation, repetition, unk_rate
 from gdcore.metrics.length_distance import wasserstein
 

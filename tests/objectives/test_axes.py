@@ -6,10 +6,10 @@ from judge import NamingJudge
 from torch import nn
 from toy import TINY, VOCAB
 
+from gdcore.adversarial.policy import kl_estimate
+from gdcore.adversarial.verdicts import verdicts
 from gdcore.likelihood import logprobs, nll
 from gdcore.objectives import gad, seqgan
-from gdcore.policy import kl_estimate
-from gdcore.verdicts import verdicts
 
 
 def test_seqgan_rewards_land_on_their_text_and_position(generator, batch):

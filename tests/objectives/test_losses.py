@@ -7,7 +7,7 @@ import torch
 from judge import NamingJudge
 from toy import VOCAB
 
-from gdcore import gan_losses
+from gdcore.adversarial import gan_losses
 from gdcore.likelihood import logprobs, nll
 from gdcore.objectives import cot, distil, gsgan, maligan, relgan, scratchgan, spin, textgail
 
@@ -158,7 +158,7 @@ def test_distil_loss(generator, judge, batch, other, monkeypatch):
 
 
 def test_a_snapshot_never_drops_out_and_follows_by_halves(generator):
-    from gdcore.snapshot import Snapshot
+    from gdcore.adversarial.snapshot import Snapshot
 
     snapshot = Snapshot(generator)
     moved(generator)

@@ -7,17 +7,18 @@ import torch
 from judge import NamingJudge
 from toy import CONTEXT, TINY, VOCAB
 
-from gdcore import latent, plugins
+from gdcore import plugins
+from gdcore.adversarial.rollouts import rollout_rewards
 from gdcore.batches import Batch
+from gdcore.networks import latent
 from gdcore.objectives import seqgan
-from gdcore.rollouts import rollout_rewards
 from gdcore.sampling import Decoding, complete
 from gdcore.tokenizer import EOS
 from gdcore.uniforms import row_seeds
 
 
 def test_every_prefix_is_completed_behind_its_own_words(generator, batch, monkeypatch):
-    monkeypatch.setattr("gdcore.rollouts.ROWS", 7)  # pieces that divide nothing
+    monkeypatch.setattr("gdcore.adversarial.rollouts.ROWS", 7)  # pieces that divide nothing
     seen: list[Batch] = []
 
     def judge(texts: Batch):

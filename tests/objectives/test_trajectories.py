@@ -18,10 +18,10 @@ from toy import CONTEXT, JUDGES, TINY, VOCAB, write_toy  # noqa: E402
 
 from gdcore import plugins  # noqa: E402
 from gdcore.batches import BatchStream  # noqa: E402
-from gdcore.checkpoint import TrainState  # noqa: E402
 from gdcore.errors import UserError  # noqa: E402
-from gdcore.phases import adamw, open_split  # noqa: E402
-from gdcore.train import FinetuneConfig, finetune  # noqa: E402
+from gdcore.training.checkpoint import TrainState  # noqa: E402
+from gdcore.training.loops import FinetuneConfig, finetune  # noqa: E402
+from gdcore.training.phases import adamw, open_split  # noqa: E402
 
 CONFIG = FinetuneConfig(steps=4, batch_size=16, precision="float32")
 

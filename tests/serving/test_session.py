@@ -15,7 +15,6 @@ from onnx import numpy_helper
 from small_bundle import CONTEXT, exported, tokens
 
 from gdcore.batches import make_batch
-from gdcore.checkpoint import load_discriminator, load_generator
 from gdcore.errors import UserError
 from gdcore.likelihood import logprobs
 from gdcore.sampling import Decoding, sample
@@ -23,6 +22,7 @@ from gdcore.serving import runtime, session
 from gdcore.serving.manifest import write_manifest
 from gdcore.serving.session import Session
 from gdcore.tokenizer import BOS, EOS, SEP, Tokenizer
+from gdcore.training.checkpoint import load_discriminator, load_generator
 
 
 @pytest.fixture(scope="module")

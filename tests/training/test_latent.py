@@ -7,15 +7,16 @@ import pytest
 import torch
 from toy import CONTEXT, TINY, VOCAB, toy_rows, write_toy
 
-from gdcore import latent, plugins
+from gdcore import plugins
 from gdcore.batches import make_batch, ordered_batches
 from gdcore.errors import UserError
 from gdcore.generators import vae
 from gdcore.likelihood import conditional_logprobs, logprobs, nll, score, text_logprobs
-from gdcore.phases import open_split
-from gdcore.reconstruction import interpolated, reconstructed, study, written
+from gdcore.networks import latent
+from gdcore.networks.reconstruction import interpolated, reconstructed, study, written
 from gdcore.sampling import Decoding, complete, complete_batch
 from gdcore.tokenizer import BOS, EOS, PAD, Tokenizer
+from gdcore.training.phases import open_split
 from gdcore.uniforms import normals, row_seeds
 
 

@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import load_file
 from toy import CONTEXT, TINY, VOCAB, toy_rows, write_toy
 
-from gdcore.checkpoint import TrainState, checkpoints, load_generator, load_state, save_state
+from gdcore.adversarial.policy import kl_estimate, leave_one_out, whiten
 from gdcore.errors import UserError
-from gdcore.guard import Guard, GuardConfig
 from gdcore.objectives import gad, seqgan
-from gdcore.phases import run_finetuning, run_pretraining
-from gdcore.policy import kl_estimate, leave_one_out, whiten
-from gdcore.train import FinetuneConfig, PretrainConfig, learning_rate
+from gdcore.training.checkpoint import TrainState, checkpoints, load_generator, load_state, save_state
+from gdcore.training.guard import Guard, GuardConfig
+from gdcore.training.loops import FinetuneConfig, PretrainConfig, learning_rate
+from gdcore.training.phases import run_finetuning, run_pretraining
 
 CPU = torch.device("cpu")
 PRETRAIN = PretrainConfig(
@@ -190,7 +190,7 @@ def test_guard_names_each_collapse():
 def test_a_checkpoint_without_its_last_rename_is_not_seen(toy, tmp_path):
     _, tokens, validation, pretraining = toy
     from gdcore.batches import BatchStream
-    from gdcore.phases import adamw, open_split
+    from gdcore.training.phases import adamw, open_split
 
     generator = load_generator(pretraining)
     stream = BatchStream(open_split(tokens, validation, "train"), 16, 0)
@@ -217,8 +217,8 @@ def test_a_token_weighs_the_same_in_short_and_long_texts(toy):
     from gdcore.batches import BatchStream, ordered_batches
     from gdcore.generators import lstm
     from gdcore.likelihood import nll
-    from gdcore.phases import adamw, open_split
-    from gdcore.train import pretrain
+    from gdcore.training.loops import pretrain
+    from gdcore.training.phases import adamw, open_split
 
     _, tokens, validation, _ = toy
     train = open_split(tokens, validation, "train")
@@ -265,7 +265,7 @@ def test_the_guard_ranks_verdicts_and_needs_no_threshold(toy):
     """A discriminator that calls everything real, yet real text more so, is never wrong about a pair."""
     _, tokens, validation, pretraining = toy
     from gdcore.batches import BatchStream
-    from gdcore.phases import open_split
+    from gdcore.training.phases import open_split
 
     class Counts(torch.nn.Module):
         """The higher verdict goes to what is told to be real, by the order in which the guard asks."""

@@ -5,9 +5,9 @@ import torch
 from toy import CONTEXT, TINY, VOCAB, toy_rows
 
 from gdcore import plugins
+from gdcore.adversarial.soft_sampling import sample_soft
 from gdcore.batches import make_batch
 from gdcore.sampling import FORBIDDEN
-from gdcore.soft_sampling import sample_soft
 from gdcore.tokenizer import BOS, EOS, PAD, SEP
 
 GENERATORS = plugins.names("generators")
