@@ -62,6 +62,7 @@ def run(
     label_column: LabelColumn = None,
     set_: Set = NONE,
     seed: Seed = 0,
+    latest: Annotated[bool, Option(help="Whether commands take this run when none is named.")] = True,
     home: Home = HERE,
     json: Json = False,
 ) -> None:
@@ -79,7 +80,7 @@ def run(
         from flows.train import train as train_flow
 
         ready()
-        result = cast("dict[str, Any]", train_flow(**parameters))
+        result = cast("dict[str, Any]", train_flow(**parameters, latest=latest))
     from flows.results import show_run
 
     answer(result, json, show_run)
@@ -198,9 +199,10 @@ def sweep(
     with quiet_stdout(), connected(home) as ready:
         from flows.sweep import with_workers
         from gdcore.corpora.build import CorpusConfig, source_files
+        from gdcore.explain import parsed
 
         files = {"paths": corpus, "train": train, "valid": valid, "test": test}
-        given = CorpusConfig.model_validate({name: value for name, value in files.items() if value})
+        given = parsed(CorpusConfig, {name: value for name, value in files.items() if value})
         if not given.packages:
             source_files(given)
         ready()

@@ -47,14 +47,6 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except UserError as error:
             fail(str(error), 2)
-        except ValueError as error:
-            from pydantic import ValidationError  # here: `--help` does without pydantic
-
-            if not isinstance(error, ValidationError):
-                raise
-            from gdcore.config import explain
-
-            fail(explain(error), 2)
         except KeyboardInterrupt:
             fail(STOPPED, 130)
         except Terminated:

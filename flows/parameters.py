@@ -43,9 +43,10 @@ def checked(
     """A flow's parameters from a command's, refused in words if they are wrong: before Prefect starts anything."""
     from flows.presets import resolve
     from gdcore.corpora.build import CorpusConfig, source_files
+    from gdcore.explain import parsed
 
     given = {name: value for name, value in corpus.items() if value}
-    corpus_config = CorpusConfig.model_validate(given)
+    corpus_config = parsed(CorpusConfig, given)
     if not corpus_config.packages:
         source_files(corpus_config)  # first, for it takes no time: a misspelt path
     resolve(preset, overrides(given, seed, settings))

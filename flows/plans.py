@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from flows.presets import preset_names, resolve
 from gdcore.errors import UserError
+from gdcore.explain import parsed
 from gdcore.settings import Settings
 
 FOLDER = Path(__file__).parent / "sweeps"
@@ -41,13 +42,12 @@ def load_plan(name: str) -> Plan:
     """The plan of that name, or in that YAML file. Raises UserError where it, or one of its systems, is not valid."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     try:
-        plan = Plan.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        content = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UserError(f"no sweep {name!r}; there are {', '.join(plan_names())}, or give a .yaml file") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {error}") from error
-    except ValidationError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{path} is not YAML: {error}") from None
+    plan = parsed(Plan, content, of=str(path))
     if plan.preset not in preset_names():
         raise UserError(f"{path}: no preset named {plan.preset!r}; there are {', '.join(preset_names())}")
     for system in plan.systems:

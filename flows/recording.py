@@ -2,9 +2,7 @@
 
 import json
 import logging
-import resource
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +20,6 @@ from gdcore.runs import Run
 from tasks.evaluation import judgement
 from tasks.promotion import Challenger, Promotion
 
-KILOBYTE = 1 if sys.platform == "darwin" else 1024
-"""What getrusage counts memory in."""
 OURS = ("gdcore", "tasks", "flows")
 log = logging.getLogger(__name__)
 
@@ -79,8 +75,8 @@ def challenger(run: Run) -> Challenger:
     }
 
 
-def finish(run: Run, promotion: Promotion) -> dict[str, Any]:
-    """Link what a person looks for into the run folder, make the run the latest, and say what came of it."""
+def finish(run: Run, promotion: Promotion, latest: bool) -> dict[str, Any]:
+    """Link what a person looks for into the run folder, make the run the latest one if asked, say what came of it."""
     run.link("bundle", run.path("export") / "bundle")
     result = {
         "run": str(run.folder),
@@ -92,9 +88,8 @@ def finish(run: Run, promotion: Promotion) -> dict[str, Any]:
         "counts": counts(run),
         "tokens": tokens(run),
         "promotion": promotion,
-        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE,
     }
-    run.finish(result)
+    run.finish(result, latest)
     return result
 
 

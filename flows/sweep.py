@@ -1,6 +1,7 @@
 """Many systems, several seeds: trained, judged alike, and one table made of it."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -22,28 +23,31 @@ from gdcore.corpora.config import CorpusConfig
 from gdcore.report import results
 from tasks import show
 
+log = logging.getLogger(__name__)
+
 
 @task(name="trial", task_run_name="{system} · seed {seed}", cache_policy=NO_CACHE, persist_result=False)
 def trial(system: str, preset: str, seed: int, settings: dict[str, Any], home: Path, threads: int) -> results.Trial:
     """One run in a process of its own, so that its memory can be told and its end does not end the others."""
     command = [sys.executable, "-m", "flows.cli", "run", "--preset", preset, "--seed", str(seed)]
-    command += ["--home", str(home), "--json"]
+    command += ["--no-latest", "--home", str(home), "--json"]
     for key, value in settings.items():
         command += ["--set", f"{key}={json.dumps(value)}"]
     environment = environment_of(PREFECT_API_URL.value() or "") | {"OMP_NUM_THREADS": str(threads)}
+    log.info("%s, seed %d: begun", system, seed)
     start = time.monotonic()
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         try:
-            out, log = child.communicate()
+            out, said = child.communicate()
         except BaseException:
             child.terminate()  # a run that is told so keeps its checkpoints and stops
             raise
-    seconds = time.monotonic() - start
     if child.returncode:
-        last = (log.strip().splitlines() or ["it said nothing"])[-1]
-        return results.Trial(system=system, seed=seed, seconds=seconds, failure=last)
-    answer = json.loads(out)
-    return results.Trial(system=system, seed=seed, seconds=seconds, run=answer["run"])
+        last = (said.strip().splitlines() or ["it said nothing"])[-1]
+        log.warning("%s, seed %d: failed: %s", system, seed, last)
+        return results.Trial(system=system, seed=seed, failure=last)
+    log.info("%s, seed %d: done in %.0f s", system, seed, time.monotonic() - start)
+    return results.Trial(system=system, seed=seed, run=json.loads(out)["run"])
 
 
 def run_name() -> str:
@@ -70,6 +74,9 @@ def sweep(
     given = chosen_source(corpus.model_dump(mode="json", exclude_defaults=True))
     # A trial is no candidate for release.
     common = {f"corpus.{key}": value for key, value in given.items()} | {"promotion.mode": "off"}
+    run = runs.start(home, f"sweep-{Path(plan).stem}", planned.model_dump(mode="json"))
+    logging.getLogger("flows").setLevel(logging.INFO)
+    log.info("%d systems × %d seeds, %d at a time: %s", len(planned.systems), len(planned.seeds), workers, run.folder)
     threads = max(1, (os.cpu_count() or 1) // workers)
     waiting = [
         trial.submit(system, planned.preset, seed, common | planned.overrides(system), home.absolute(), threads)
@@ -77,13 +84,14 @@ def sweep(
         for system in planned.systems
     ]
     trials = [each.result() for each in waiting]
-    run = runs.start(home, f"sweep-{Path(plan).stem}", planned.model_dump(mode="json"))
     table = results.tabulate(planned.about, trials)
     (run.folder / "results.json").write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
     text = results.markdown(table)
     (run.folder / "results.md").write_text(text, "utf-8")
     show.markdown("results", text, planned.about)
-    return {"run": str(run.folder), "results": str(run.folder / "results.md"), **table}
+    result = {"run": str(run.folder), "results": str(run.folder / "results.md"), **table}
+    run.finish(result, latest=False)
+    return result
 
 
 def with_workers(workers: int) -> Any:

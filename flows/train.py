@@ -27,6 +27,7 @@ def train(
     seed: Annotated[int, Field(ge=0)] = 0,
     settings: dict[str, Any] = {},  # noqa: B006  (Prefect copies it)
     home: Path = Path(),
+    latest: bool = True,
 ) -> dict[str, Any]:
     """From text to a bundle that generates more of it.
 
@@ -38,6 +39,7 @@ def train(
         seed: Of every random choice.
         settings: Anything else that should differ from the preset, by key: {"finetune.steps": 200}.
         home: The folder that holds artifacts/ and runs/, seen from where the worker works.
+        latest: Whether this run, once finished, is the one that commands take when none is named.
     """
     config = resolve(preset, overrides(corpus.model_dump(exclude_defaults=True), seed, settings))
     with recording(home, preset, config) as run:
@@ -49,4 +51,4 @@ def train(
         evaluation = evaluate(run, config, texts, tokens, validation, pretraining, finetuning)
         export(run, config, tokens, evaluation, pretraining, finetuning)
         promotion = promote(run, config, challenger(run), texts)
-        return finish(run, promotion)
+        return finish(run, promotion, latest)

@@ -3,18 +3,17 @@
 Precedence: typed defaults ← preset ← overrides (`finetune.steps=200`).
 """
 
-import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from gdcore import plugins
 from gdcore.classification.training import ClassificationConfig
 from gdcore.corpora.config import CorpusConfig
 from gdcore.discriminators import cnn
-from gdcore.errors import UserError
 from gdcore.evaluation.models import EvaluationConfig
+from gdcore.explain import parsed
 from gdcore.export.bundle import ExportConfig
 from gdcore.facts import ValidationConfig
 from gdcore.generators import lstm
@@ -97,56 +96,7 @@ def resolve(preset: Mapping[str, Any], overrides: Mapping[str, Any]) -> RunConfi
     values = _plain(preset)
     for key, value in overrides.items():
         values = _merged(values, _nested(key, value))
-    try:
-        return RunConfig.model_validate(values)
-    except ValidationError as error:
-        raise UserError(explain(error)) from None
-
-
-def explain(error: ValidationError) -> str:
-    """A validation error of a configuration in one paragraph."""
-    return "; ".join(_explain_one(one) for one in error.errors())
-
-
-def _explain_one(error: Any) -> str:
-    path, model = _located([str(part) for part in error["loc"]])
-    key = ".".join(path) or "settings"
-    if error["type"] == "union_tag_invalid":
-        part = str(error["loc"][0])
-        return (
-            f"{key}.name: there is no {part} named {error['ctx']['tag']!r}; there are {error['ctx']['expected_tags']}"
-        )
-    if error["type"] != "extra_forbidden":
-        return f"{key}: {error['msg']}, not {error['input']!r}"
-    known = _keys_at(model, path[1:-1] if model is not RunConfig else path[:-1])
-    close = difflib.get_close_matches(path[-1], known, 1)
-    return f"{key}: no such key; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
-
-
-PLUGIN_PARTS = {"generator": "generators", "discriminator": "discriminators", "objective": "objectives"}
-
-
-def _located(path: list[str]) -> tuple[list[str], type[BaseModel]]:
-    """A path as the user wrote it, and the model that its keys belong to.
-
-    A union of plug-ins puts the chosen one's name into the path, behind the part's.
-    """
-    kind = PLUGIN_PARTS.get(path[0]) if path else None
-    if kind is None:
-        return path, RunConfig
-    default = RunConfig.model_fields[path[0]].default.name
-    tagged = len(path) > 1 and path[1] in plugins.names(kind)
-    name = path[1] if tagged else default
-    return [path[0], *path[2 if tagged else 1 :]], plugins.load(kind, name).Config
-
-
-def _keys_at(model: Any, path: list[str]) -> list[str]:
-    """The keys that a part of the tree has."""
-    for part in path:
-        model = model.model_fields[part].annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-    return list(model.model_fields)
+    return parsed(RunConfig, values)
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from prefect.states import Completed
 
 from gdcore.artifacts import Ref, recipe
 from gdcore.errors import UserError
+from gdcore.memory import forget_peak, peak
 from gdcore.progress import Progress
 from gdcore.runs import Run, Stage
 from gdcore.settings import Settings
@@ -100,8 +101,10 @@ def build(
             return run.record(kind, ref, "reused", time.monotonic() - start)
         with store.draft(kind, address) as draft:
             try:
+                forget_peak()
                 relay(kind, make(draft, store.work(kind, address)))
-                about = {"config": told, "inputs": read, "seconds": round(time.monotonic() - start, 3)}
+                cost = {"seconds": round(time.monotonic() - start, 3), "peak_memory": peak()}
+                about = {"config": told, "inputs": read, **cost}
                 ref = store.publish(draft, kind, address, about)
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from gdcore.artifacts import digest
 from gdcore.errors import UserError
 from gdcore.evaluation.intervals import Sampling
 from gdcore.evaluation.words import Splitter
+from gdcore.explain import parsed
 from gdcore.plugins import load as load_plugin
 from gdcore.settings import Settings
 
@@ -87,7 +88,4 @@ def load(name: str) -> Protocol:
     if name not in names():
         raise UserError(f"no protocol named {name!r}; there are {', '.join(names())}")
     content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
-    try:
-        return Protocol.model_validate({"name": name, **content})
-    except ValidationError as error:
-        raise UserError(f"the protocol {name!r} is not valid: {error}") from error
+    return parsed(Protocol, {"name": name, **content}, of=f"protocol {name!r}")

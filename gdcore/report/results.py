@@ -1,31 +1,25 @@
 """The table of a sweep: every system over its seeds, beside maximum likelihood and real text, as data and as Markdown.
 
 A figure is the mean over seeds; its interval is Student's over the seeds' values, which holds both what training and
-what sampling contribute. With one seed it is the run's own.
+what sampling contribute. With one seed, and for real text, which is measured once, it is the run's own.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from gdcore.errors import UserError
+from gdcore.evaluation.comparison import across_seeds
 from gdcore.evaluation.intervals import Figure
 from gdcore.report import wording
 from gdcore.runs import Run
 from gdcore.settings import Settings
 
-HEADLINE = ("nll", "bleu_4", "self_bleu_4", "lm_score", "reverse_lm", "frechet", "c2st", "mauve", "distinct_2",
-            "unique", "copy_rate", "length")  # fmt: skip
-"""Columns, in this order, as far as the protocol has them."""
-
-
-SHARED = {"pretrained": "maximum likelihood", "real": "real text"}
-"""What all systems have in common, as the table calls it."""
+REAL, BASELINE = "real text", "maximum likelihood"
 
 
 class Trial(Settings):
@@ -33,8 +27,6 @@ class Trial(Settings):
 
     system: str
     seed: int
-    seconds: float
-    """Wall time; stages that were reused take none."""
     run: str | None = None
     """Its run folder; None where it failed."""
     failure: str | None = None
@@ -42,119 +34,150 @@ class Trial(Settings):
 
 
 class Cost(NamedTuple):
-    """What a system's own stage took, in its run's process."""
+    """What a system's training took."""
 
-    minutes: float
+    pretraining: float
+    """Minutes."""
+    finetuning: float
     gigabytes: float
+    """At most, in either."""
     stopped: bool
     """By the collapse guard."""
+    selected: bool
+    """Whether the run chose the fine-tuned model over the pretrained one."""
+
+
+class Outcome(NamedTuple):
+    """What a finished trial left behind."""
+
+    trial: Trial
+    judged: Mapping[str, Any]
+    pretraining: str
+    """Content of the pretrained model: two systems that share it share a row."""
+    tuned: bool
+    cost: Cost
 
 
 def tabulate(about: str, trials: Sequence[Trial]) -> dict[str, Any]:
     """`{"about", "protocol", "seeds", "rows", "failures"}`; a row is a system at one decoding, over all seeds.
 
-    Raises UserError where trials were judged under different protocols.
+    A system without fine-tuning is the row of its pretrained model. Raises UserError where trials were judged under
+    different protocols.
     """
-    figures: dict[tuple[str, str], list[dict[str, Figure]]] = defaultdict(list)
-    costs: dict[str, list[Cost]] = defaultdict(list)
-    protocols: set[str] = set()
-    shared: set[tuple[str, str, int]] = set()  # what systems have in common is told once a seed
-    for trial in trials:
-        if trial.run is None:
-            continue
-        run = _run(Path(trial.run))
-        judged = json.loads((run.path("evaluation") / "evaluation.json").read_text("utf-8"))
-        protocols.add(judged["protocol"])
-        tuned = json.loads((run.path("finetuning") / "summary.json").read_text("utf-8"))
-        if tuned["steps"]:
-            costs[trial.system].append(_cost(run, "finetuning", bool(tuned["stopped"])))
-        for row in judged["rows"]:
-            model, decoding = row["model"], wording.decoding(row["decoding"])
-            if model == "finetuned":
-                if tuned["steps"]:
-                    figures[trial.system, decoding].append(row["metrics"])
-            elif (model, decoding, trial.seed) not in shared:
-                shared.add((model, decoding, trial.seed))
-                figures[SHARED[model], decoding].append(row["metrics"])
-                if model == "pretrained" and (model, "", trial.seed) not in shared:
-                    shared.add((model, "", trial.seed))
-                    costs[SHARED[model]].append(_cost(run, "pretraining", False))
+    outcomes = [_outcome(trial, trial.run) for trial in trials if trial.run]
+    protocols = {each.judged["protocol"] for each in outcomes}
     if len(protocols) > 1:
         raise UserError(f"trials were judged under different protocols ({', '.join(sorted(protocols))}): start again")
-    rows: list[dict[str, Any]] = [
+    baselines = baseline_names(outcomes)
+    figures: dict[tuple[str, str], dict[int, dict[str, Figure]]] = defaultdict(dict)
+    costs: dict[str, dict[int, Cost]] = defaultdict(dict)
+    for each in outcomes:
+        names = {"pretrained": baselines[each.pretraining], "finetuned": each.trial.system}
+        for row in each.judged["rows"]:
+            decoding = wording.decoding(row["decoding"])
+            if row["model"] == "real":
+                figures[REAL, decoding].setdefault(0, row["metrics"])
+            elif row["model"] == "pretrained" or each.tuned:
+                name = names[row["model"]]
+                figures[name, decoding].setdefault(each.trial.seed, row["metrics"])
+                costs[name].setdefault(each.trial.seed, each.cost)
+    own = {each.trial.system for each in outcomes if each.tuned}
+    order = list(dict.fromkeys([REAL, *baselines.values(), *(each.trial.system for each in outcomes)]))
+    rows = [
         {
             "system": system,
             "decoding": decoding,
-            "seeds": len(measured),
-            "metrics": {name: over_seeds([each[name] for each in measured]) for name in measured[0]},
-            **_mean_cost(costs.get(system, [])),
+            "seeds": sorted(by_seed) if system != REAL else [],
+            "metrics": over_seeds(list(by_seed.values())),
+            **_mean_cost(list(costs[system].values()), system in own),
         }
-        for (system, decoding), measured in figures.items()
+        for (system, decoding), by_seed in sorted(figures.items(), key=lambda item: order.index(item[0][0]))
     ]
-    order = [*reversed(SHARED.values()), *(trial.system for trial in trials)]
-    rows.sort(key=lambda row: order.index(row["system"]))
-    return {
-        "about": about,
-        "protocol": next(iter(protocols), None),
-        "seeds": sorted({trial.seed for trial in trials}),
-        "rows": rows,
-        "failures": [trial.model_dump() for trial in trials if trial.failure],
-    }
+    failures = [trial.model_dump() for trial in trials if trial.failure]
+    seeds = sorted({trial.seed for trial in trials})
+    return {"about": about, "protocol": next(iter(protocols), None), "seeds": seeds, "rows": rows, "failures": failures}
 
 
-def over_seeds(figures: Sequence[Figure]) -> Figure:
-    """Mean over seeds with Student's 95 % interval; of one seed, its own figure."""
-    values = np.array([figure["value"] for figure in figures])
-    if len(values) == 1:
-        return figures[0]
-    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    mean = float(values.mean())
-    return {"value": mean, "low": mean - half, "high": mean + half}
+def baseline_names(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """What each pretrained model is called, by its content: the system that stops there, else after who starts there.
+
+    The same model with other seeds has the same name; one that all systems share needs no surname.
+    """
+    users: dict[str, list[Outcome]] = defaultdict(list)
+    for each in outcomes:
+        users[each.pretraining].append(each)
+    named: dict[str, str] = {}
+    for content, group in users.items():
+        plain = [each.trial.system for each in group if not each.tuned]
+        named[content] = plain[0] if plain else f"{BASELINE} of {group[0].trial.system}"
+    shared = len(set(named.values())) == 1 and all(each.tuned for each in outcomes)
+    return dict.fromkeys(named, BASELINE) if shared else named
 
 
-def markdown(table: dict[str, Any]) -> str:
+def over_seeds(measured: Sequence[Mapping[str, Figure]]) -> dict[str, Figure]:
+    """Each metric that all seeds have: its mean with Student's 95 % interval; of one seed, its own figure."""
+    shared = [name for name in measured[0] if all(name in each for each in measured)]
+    if len(measured) == 1:
+        return {name: measured[0][name] for name in shared}
+    return {name: across_seeds(np.array([each[name]["value"] for each in measured])) for name in shared}
+
+
+def markdown(table: Mapping[str, Any]) -> str:
     """The table for people."""
     rows = table["rows"]
-    names = [name for name in HEADLINE if any(name in row["metrics"] for row in rows)]
-    seeds = ", ".join(map(str, table["seeds"]))
-    header = ["system", "decoding", *(wording.metric(name).label for name in names), "minutes", "GB", "guard stopped"]
+    measured = wording.ordered(name for row in rows for name in row["metrics"])
+    names = [name for name in measured if wording.metric(name).headline]
+    header = ["system", "decoding", *(wording.metric(name).label for name in names)]
+    header += ["pretraining, min", "fine-tuning, min", "memory, GB", "guard stopped", "selected"]
     lines = [
         [
             row["system"],
             row["decoding"],
             *(_cell(row["metrics"].get(name), wording.metric(name).digits) for name in names),
-            f"{row['minutes']:.1f}" if "minutes" in row else "",
-            f"{row['gigabytes']:.1f}" if "gigabytes" in row else "",
+            *(f"{row[part]:.1f}" if part in row else "" for part in ("pretraining", "finetuning", "gigabytes")),
             row.get("guard", ""),
+            row.get("selected", ""),
         ]
         for row in rows
     ]
-    table_text = "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *lines])
     failures = "".join(f"\n- {each['system']}, seed {each['seed']}: {each['failure']}" for each in table["failures"])
-    return (
-        f"{table['about']}\n\nProtocol {table['protocol']}; seeds {seeds}; mean over seeds ± 95 % (Student).\n\n"
-        f"{table_text}\n" + (f"\nFailed:\n{failures}\n" if failures else "")
-    )
+    text = "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *lines])
+    return f"{table['about']}\n\n{_caption(table)}\n\n{text}\n" + (f"\nFailed:\n{failures}\n" if failures else "")
 
 
-def _cost(run: Run, stage: str, stopped: bool) -> Cost:
-    """What a stage took, told by its manifest: it may have been built by another run."""
-    seconds = run.store.manifest(run.ref(stage)).about["seconds"]
-    return Cost(seconds / 60, (run.result or {})["peak_memory"] / 2**30, stopped)
+def _caption(table: Mapping[str, Any]) -> str:
+    seeds = table["seeds"]
+    if len(seeds) == 1:
+        return f"Protocol {table['protocol']}; seed {seeds[0]}; ± is the run's own 95 % interval."
+    told = f"mean over seeds {', '.join(map(str, seeds))} ± 95 % (Student); real text is measured once, ± its own"
+    return f"Protocol {table['protocol']}; {told}."
 
 
-def _mean_cost(costs: Sequence[Cost]) -> dict[str, Any]:
+def _outcome(trial: Trial, folder: str) -> Outcome:
+    run = Run(home=Path(folder).parents[1], name=Path(folder).name)
+    judged = json.loads((run.path("evaluation") / "evaluation.json").read_text("utf-8"))
+    tuned = json.loads((run.path("finetuning") / "summary.json").read_text("utf-8"))
+    # Told by the manifests: another run may have built the stage.
+    before, after = (run.store.manifest(run.ref(stage)).about for stage in ("pretraining", "finetuning"))
+    memory = max(before["peak_memory"], after["peak_memory"]) / 2**30
+    selected = judged["selection"]["selected"] == "finetuned"
+    cost = Cost(before["seconds"] / 60, after["seconds"] / 60, memory, bool(tuned["stopped"]), selected)
+    return Outcome(trial, judged, run.ref("pretraining").content, tuned["steps"] > 0, cost)
+
+
+def _mean_cost(costs: Sequence[Cost], tuned: bool) -> dict[str, Any]:
+    """Of a pretrained model, what pretraining took; of a fine-tuned one, both, and what came of it."""
     if not costs:
         return {}
-    return {
-        "minutes": float(np.mean([cost.minutes for cost in costs])),
+    told: dict[str, Any] = {
+        "pretraining": sum(cost.pretraining for cost in costs) / len(costs),
         "gigabytes": max(cost.gigabytes for cost in costs),
-        "guard": f"{sum(cost.stopped for cost in costs)} of {len(costs)}",
     }
-
-
-def _run(folder: Path) -> Run:
-    return Run(home=folder.parents[1], name=folder.name)
+    if tuned:
+        told["finetuning"] = sum(cost.finetuning for cost in costs) / len(costs)
+        told["guard"] = f"{sum(cost.stopped for cost in costs)} of {len(costs)}"
+        told["selected"] = f"{sum(cost.selected for cost in costs)} of {len(costs)}"
+    return told
 
 
 def _cell(figure: Figure | None, digits: int) -> str:
