@@ -4,7 +4,7 @@ Shapes: B texts, T tokens, V vocabulary, K tokens that count.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gdcore.batches import Batch
 from gdcore.contracts import Generator, LatentGenerator, Loss
 from gdcore.networks import latent
+from gdcore.tokenizer import FORBIDDEN
 
 CHUNK_LOGITS = 1 << 21
 """Logits computed at a time: 8 MB in single precision, which the system's allocator keeps and hands out again. Larger
@@ -40,13 +41,18 @@ def target_logprobs(generator: Generator, batch: Batch) -> Tensor:
 
 def conditional_logprobs(generator: Generator, batch: Batch, noise_BZ: Tensor) -> Tensor:
     """The same given each text's noise, of width 0 for a generator without latent variables."""
+    pieces = _logits(generator, batch, noise_BZ)
+    return -torch.cat([nn.functional.cross_entropy(logits_KV, ids_K, reduction="none") for logits_KV, ids_K in pieces])
+
+
+def _logits(generator: Generator, batch: Batch, noise_BZ: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits `(K,V)` that predict the tokens that count, and these `(K,)`, so many at a time."""
     hidden_BTD = latent.hidden(generator, batch.tokens_BT[:, :-1], noise_BZ)
     targets_BT = batch.target_BT[:, 1:]
     hidden_KD, chosen_K = hidden_BTD[targets_BT], batch.tokens_BT[:, 1:][targets_BT]
     size = chunk_size(generator)
-    chunks = zip(hidden_KD.split(size), chosen_K.split(size), strict=True)
-    losses = [nn.functional.cross_entropy(generator.head(each).float(), ids, reduction="none") for each, ids in chunks]
-    return -torch.cat(losses)
+    for each_KD, ids_K in zip(hidden_KD.split(size), chosen_K.split(size), strict=True):
+        yield generator.head(each_KD).float(), ids_K
 
 
 def logprobs(generator: Generator, batch: Batch) -> Tensor:
@@ -86,6 +92,14 @@ def pretraining_loss(generator: Generator, batch: Batch, step: int) -> Loss:
     return token_nll, {"nll": token_nll}
 
 
+def with_likelihood(loss: Tensor, logs: dict[str, Tensor], generator: Generator, batch: Batch, weight: float) -> Loss:
+    """A generator's loss, and beside it the NLL of real text where that has a weight; logs it as `nll`."""
+    if not weight:
+        return loss, logs
+    real_nll = nll(generator, batch)
+    return loss + weight * real_nll, {**logs, "nll": real_nll}
+
+
 @torch.no_grad()
 def score(generator: Generator, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
     """Per text, the summed NLL in nats `(N,)` and the number of tokens that count `(N,)`, in the order read.
@@ -102,6 +116,40 @@ def score(generator: Generator, batches: Iterable[Batch]) -> tuple[Tensor, Tenso
         counts.append(batch.target_BT.sum(dim=1).cpu())
     generator.train(training)
     return torch.cat(sums), torch.cat(counts)
+
+
+@torch.no_grad()
+def score_and_rank(generator: Generator, batches: Iterable[Batch]) -> tuple[Tensor, Tensor, Tensor]:
+    """What `score` gives, of a generator without latent variables, and the rank of every token that counts `(P,)`.
+
+    The rank is the number of tokens that were likelier, 0 for the likeliest; of equals the lower id comes first. Tokens
+    that stand for no text are never a guess: they are likelier than none, and where one is the true token, all are
+    likelier than it.
+    """
+    training = generator.training
+    generator.eval()
+    device = next(generator.parameters()).device
+    sums: list[Tensor] = []
+    counts: list[Tensor] = []
+    ranks: list[Tensor] = []
+    for batch in batches:
+        batch = batch.to(device)
+        losses: list[Tensor] = []
+        for logits_KV, ids_K in _logits(generator, batch, batch.noise_BZ):
+            losses.append(nn.functional.cross_entropy(logits_KV, ids_K, reduction="none"))
+            ranks.append(_ranks(logits_KV, ids_K).cpu())
+        sums.append(_placed(torch.cat(losses), batch).sum(dim=1).double().cpu())
+        counts.append(batch.target_BT.sum(dim=1).cpu())
+    generator.train(training)
+    return torch.cat(sums), torch.cat(counts), torch.cat(ranks)
+
+
+def _ranks(logits_KV: Tensor, ids_K: Tensor) -> Tensor:
+    logits_KV[:, list(FORBIDDEN)] = -torch.inf
+    true_K1 = logits_KV.gather(1, ids_K.unsqueeze(1))
+    earlier_KV = torch.arange(logits_KV.shape[1], device=ids_K.device) < ids_K.unsqueeze(1)
+    ranks_K = ((logits_KV > true_K1) | ((logits_KV == true_K1) & earlier_KV)).sum(dim=1)
+    return torch.where(true_K1.squeeze(1).isfinite(), ranks_K, logits_KV.shape[1])
 
 
 def held_out_nll(generator: Generator, batches: Iterable[Batch]) -> float:

@@ -24,11 +24,8 @@ from gdcore.errors import UserError
 from gdcore.likelihood import logprobs
 from gdcore.networks import latent
 from gdcore.settings import Settings
-from gdcore.tokenizer import BOS, EOS, PAD, SEP, UNK
+from gdcore.tokenizer import BOS, EOS, FORBIDDEN, PAD, SEP
 from gdcore.uniforms import candidate_seeds, redraw, row_seeds, uniforms
-
-FORBIDDEN = (PAD, BOS, UNK, SEP)
-"""Tokens that stand for no text: never drawn."""
 
 
 class Decoding(Settings):

@@ -29,6 +29,8 @@ from gdcore.errors import UserError
 Kind = Literal["word", "char", "bpe"]
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>", "<sep>")
 PAD, BOS, EOS, UNK, SEP = range(5)
+FORBIDDEN = (PAD, BOS, UNK, SEP)
+"""Tokens that stand for no text: never drawn, never a guess."""
 MARK = "▁"
 
 WHITESPACE = r"\x{9}-\x{D}\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}"

@@ -35,6 +35,18 @@ class Training:
 
 
 @dataclass(frozen=True)
+class NextTokens:
+    """How a generator guesses each next token of held-out text; P tokens that count, text by text."""
+
+    ranks_P: Ints
+    """How many tokens the generator found likelier than the true one: 0 where its first guess was right."""
+    text_P: Ints
+    """Which text each token belongs to."""
+    ngram_ranks: Callable[[int], Ints]
+    """The same of a Kneser–Ney model of that order over the same tokens and training text."""
+
+
+@dataclass(frozen=True)
 class Likelihoods:
     """What a generator itself says of real text, at temperature 1."""
 
@@ -44,6 +56,8 @@ class Likelihoods:
     """Each held-out text's length in UTF-8 bytes."""
     train: Ratio | None = None
     """The same of some training texts."""
+    next_tokens: NextTokens | None = None
+    """Guesses at the held-out texts' tokens; a generator with latent variables has none."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,8 @@ class Evidence:
     of_references: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """What was worked out from the references alone; a judge of several sets of samples keeps it."""
     of_both: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    answers: Sequence[Texts] | None = None
+    """To each sample the real answers to its prompt, where samples answer prompts."""
 
     def once(self, key: str, make: Callable[[], T]) -> T:
         """What `make` gives, made once for these references; it must not look at the samples."""

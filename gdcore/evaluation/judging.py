@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from itertools import chain
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from gdcore.evaluation.protocol import Draw, Protocol
 from gdcore.evaluation.protocol import load as load_protocol
 from gdcore.evaluation.words import DESCRIPTION, Splitter, split, splitter_for
 from gdcore.plugins import load as load_plugin
+
+T = TypeVar("T")
 
 PART = 100_000
 """Texts cut into words at a time."""
@@ -52,14 +54,28 @@ class Judge:
         self._of_references: dict[str, Any] = {}
 
     def __call__(
-        self, samples: Sequence[str], likelihoods: Likelihoods | None = None, *, only: Collection[str] = ()
+        self,
+        samples: Sequence[str],
+        likelihoods: Likelihoods | None = None,
+        *,
+        answers: Sequence[Sequence[str]] | None = None,
+        only: Collection[str] = (),
     ) -> Result:
         """Judge one set of samples; empty ones score 0, and a warning counts them.
 
-        `only` these metrics of the protocol, where any are named: each is what it would be beside the others.
+        `answers` are what people answered to each sample's prompt, where it has one. `only` these metrics of the
+        protocol, where any are named: each is what it would be beside the others.
         """
         units = self._units(self._at_most(samples, self.protocol.samples, self.protocol.draw))
-        evidence = Evidence(units, self.references, self.train, likelihoods, self.protocol.seed, self._of_references)
+        evidence = Evidence(
+            units,
+            self.references,
+            self.train,
+            likelihoods,
+            self.protocol.seed,
+            self._of_references,
+            answers=None if answers is None else self._answers(answers),
+        )
         measured: dict[str, Measurement] = {}
         exhibits: list[Exhibit] = []
         for name, config in self.protocol.metrics.items():
@@ -88,13 +104,17 @@ class Judge:
     def _units(self, texts: Sequence[str]) -> list[list[str]]:
         return split([text.lower() for text in texts] if self.protocol.lowercase else texts, self.how)
 
+    def _answers(self, answers: Sequence[Sequence[str]]) -> list[list[list[str]]]:
+        """Of the samples that are judged: as many are drawn, in the same way, and so the same ones."""
+        return [self._units(each) for each in self._at_most(answers, self.protocol.samples, self.protocol.draw)]
+
     def _training(self, texts: Sequence[str]) -> Training:
         """Texts as metrics look them up; a part at a time, since a training corpus may be large."""
         parts = (texts[start : start + PART] for start in range(0, len(texts), PART))
         known = frozenset(chain.from_iterable(joined(self._units(part)) for part in parts))
         return Training(known, self._units(self._at_most(texts, self.protocol.train)))
 
-    def _at_most(self, texts: Sequence[str], number: int | None, draw: Draw = "random") -> list[str]:
+    def _at_most(self, texts: Sequence[T], number: int | None, draw: Draw = "random") -> list[T]:
         """All texts, or so many of them: the first, or drawn at random and in their order."""
         if number is None or len(texts) <= number:
             return list(texts)

@@ -5,6 +5,7 @@ What is reported is measured on the test split; which model goes on is decided o
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from gdcore.evaluation.frontier import frontier
 from gdcore.evaluation.gallery import NUM_SHOWN, Critic, Texts, TrainingTexts, gallery
 from gdcore.evaluation.intervals import Figure, Ratio, figure
 from gdcore.evaluation.judging import Judge, texts_digest
+from gdcore.evaluation.next_tokens import held_out_guesses
 from gdcore.evaluation.selection import compare, criteria_protocol, select
 from gdcore.metrics.nll import held_out
 from gdcore.networks import latent
@@ -48,7 +50,7 @@ GRID = (
 )
 """Each way of making a model safer than it is, so that a claim to be better is held against all of them."""
 CURVE_METRICS = (
-    "nll", "bleu", "self_bleu", "lm_score", "reverse_lm", "distinct", "unique", "copy_rate", "length",
+    "nll", "exact_match", "bleu", "self_bleu", "lm_score", "reverse_lm", "distinct", "unique", "copy_rate", "length",
 )  # fmt: skip
 """Both planes of the frontier, and what shows that a decoding went wrong."""
 NUM_JUDGED = 2000
@@ -105,6 +107,13 @@ class Split:
         """Rows that answer a prompt."""
         return [row for row, prompt in enumerate(self.prompts) if prompt is not None]
 
+    def answers(self, number: int) -> list[list[str]] | None:
+        """To each of the first so many prompts, all its answers in this split; None where nothing has a prompt."""
+        given: defaultdict[str | None, list[str]] = defaultdict(list)
+        for prompt, text in zip(self.prompts, self.texts, strict=True):
+            given[prompt].append(text)
+        return [given[self.prompts[row]] for row in self.prompted[:number]] or None
+
 
 def evaluate_models(
     config: EvaluationConfig,
@@ -134,6 +143,7 @@ def evaluate_models(
     (out / "samples").mkdir(parents=True, exist_ok=True)
 
     num = min(config.num_samples, len(test.prompted)) if test.prompted else config.num_samples
+    answers = test.answers(num)
     rows: list[Row] = [_real_row(train, valid, test, num, protocol)]
     # Answers are shown beside the same prompts; texts without prompts come from all over the split.
     step = max(1, len(test.texts) // NUM_SHOWN)
@@ -151,15 +161,15 @@ def evaluate_models(
     for model, checkpoint in checkpoints.items():
         generator: Any = load_generator(checkpoint).to(device)
         drawing = Drawing(generator, critic.discriminator, tokenizer, seed, config.batch_size)
-        nll, valid_nll[model] = (held_out(generator, split.shards) for split in (test, valid))
-        test_nll[model] = nll
-        likelihoods = Likelihoods(nll, lengths, held_out(generator, train.some(len(test.texts))))
+        nll, guesses = held_out_guesses(generator, test.shards, train.shards)
+        test_nll[model], valid_nll[model] = nll, held_out(generator, valid.shards)
+        likelihoods = Likelihoods(nll, lengths, held_out(generator, train.some(len(test.texts))), guesses)
         yield progress(f"{model}: held-out NLL {figure(nll, protocol.sampling)['value']:.3f}")
         for i, (decoding, texts) in enumerate(drawing.each(config.decodings, test, num)):
             path = out / "samples" / f"{model}_{slug(decoding)}.txt"
             path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
             # The likelihood is the model's own, at temperature 1, whatever the decoding.
-            result = judge(texts, likelihoods, only=config.curve_metrics if i else ())
+            result = judge(texts, likelihoods, answers=answers, only=config.curve_metrics if i else ())
             if latent.noise_dim(generator):
                 result["warnings"] = [*result["warnings"], latent.BOUND]
             rows.append({"model": model, "decoding": decoding.model_dump(), **result})

@@ -16,9 +16,9 @@ Shape letters: N texts, T tokens of all texts (BOS and EOS among them), P tokens
 order, C n-grams of the order below, W what can be predicted: the words, UNK and EOS.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -30,6 +30,9 @@ FALLBACK = (0.5, 1.0, 1.5)
 """D1, D2, D3+ of an order that is too small, or too repetitive, to have n-grams of each count from 1 to 4."""
 
 GUARD = np.iinfo(np.int64).max
+
+RANKED = 4096
+"""Tokens ranked at a time: what was seen after each of them is in memory."""
 
 
 class Encoded(NamedTuple):
@@ -87,10 +90,18 @@ class Level(NamedTuple):
     """γ(h) by the context's id; 1 where nothing ever followed it, and for the id −1, an unknown context."""
 
 
+class Numbers(Protocol):
+    """What the model must know of a vocabulary: how many words there are, and the number of BOS, which comes last."""
+
+    @property
+    def bos(self) -> int: ...
+    def __len__(self) -> int: ...
+
+
 class KneserNey:
     """The model of `order` words, trained on `texts`."""
 
-    def __init__(self, texts: Encoded, vocabulary: Vocabulary, order: int = 5):
+    def __init__(self, texts: Encoded, vocabulary: Numbers, order: int = 5):
         self._bos, self._num_ids = vocabulary.bos, vocabulary.bos + 1
         contexts = [np.zeros(self._num_ids, np.int64)]  # by order: each n-gram's context, as an id of the order below
         keys = [np.arange(self._num_ids)]
@@ -121,19 +132,82 @@ class KneserNey:
     def logprobs(self, texts: Encoded) -> Floats:
         """ln p of each token given those before it, without the BOS: shape (P,), text by text."""
         at = np.flatnonzero(texts.place_T > 0)
-        words_P = texts.tokens_T[at]
-        p_P = self._words_W[words_P]
+        p_P = self._words_W[texts.tokens_T[at]]
+        for level, context_P, place_P, known_P in self._read(texts, at):
+            p_P = level.backoffs_C[context_P] * p_P
+            p_P[known_P] += level.weights_G[place_P[known_P]]
+        return np.log(p_P)
+
+    def _read(self, texts: Encoded, at: Ints) -> Iterator[tuple[Level, Ints, Ints, Bools]]:
+        """By order: the context of each token as an id, −1 where it is unknown; its n-gram's id, if that is known."""
         gram_T = texts.tokens_T  # the id of the n-gram that ends at each token, −1 where there is none or it is unknown
         for level in self._levels:
             context_P = gram_T[at - 1]
-            key_P = context_P * self._num_ids + words_P  # negative, and so never found, after an unknown context
+            # Negative, and so never found, after an unknown context.
+            key_P = context_P * self._num_ids + texts.tokens_T[at]
             place_P = np.searchsorted(level.keys_G, key_P)
             known_P = level.keys_G[place_P] == key_P
-            p_P = level.backoffs_C[context_P] * p_P
-            p_P[known_P] += level.weights_G[place_P[known_P]]
+            yield level, context_P, place_P, known_P
             gram_T = np.full(len(texts.tokens_T), -1)
             gram_T[at[known_P]] = place_P[known_P]
-        return np.log(p_P)
+
+    def ranks(self, texts: Encoded, of_T: Bools, never: Sequence[int] = ()) -> Ints:
+        """How many words are likelier than the true one, at each token of `of_T` (no BOS among them): shape (P,).
+
+        Of equally likely words the one with the lower id comes first. Words in `never` are no guesses: where one of
+        them is the true word, all are likelier. A context's words fall into those that were seen after it, whose
+        probabilities are added up one by one, and all others, whose order is that of the single words.
+        """
+        at = np.flatnonzero(texts.place_T > 0)
+        words_P = texts.tokens_T[of_T]
+        contexts = [context_P[of_T[at]] for _, context_P, _, _ in self._read(texts, at)]
+        contexts_LP = np.array(contexts, np.int64).reshape(len(contexts), len(words_P))
+        own_W = self._words_W[: self._bos].copy()
+        own_W[list(never)] = 0
+        by_word = np.lexsort((np.arange(len(own_W)), -own_W))
+        place_W = np.empty_like(by_word)
+        place_W[by_word] = np.arange(len(by_word))
+        ranks_P = np.empty(len(words_P), np.int64)
+        for rows in np.array_split(np.arange(len(words_P)), 1 + len(words_P) // RANKED):
+            ranks_P[rows] = self._ranks(words_P[rows], contexts_LP[:, rows], own_W, by_word, place_W)
+        return np.where(np.isin(words_P, list(never)), self._bos, ranks_P)
+
+    def _ranks(self, words_P: Ints, contexts_LP: Ints, own_W: Floats, by_word: Ints, place_W: Ints) -> Ints:
+        if not self._levels:
+            return place_W[words_P]
+        backoffs_LP = np.stack([level.backoffs_C[each] for level, each in zip(self._levels, contexts_LP, strict=True)])
+        # What is left for an order once all longer ones have taken their part; the last row is the single words'.
+        left_LP = np.cumprod(np.vstack([np.ones(len(words_P)), backoffs_LP[::-1]]), axis=0)[::-1]
+        single_P = left_LP[0]
+        of_F, seen_F, starts_P = self._followers(0, contexts_LP[0])
+        offsets_P = np.cumsum(np.bincount(of_F, minlength=len(words_P))) - np.bincount(of_F, minlength=len(words_P))
+        word_F = self._levels[0].keys_G[seen_F] % self._num_ids
+        p_F = single_P[of_F] * own_W[word_F] + left_LP[1][of_F] * self._levels[0].weights_G[seen_F]
+        for n in range(1, len(self._levels)):  # what follows a longer context follows the shorter one too
+            of_E, longer_E, _ = self._followers(n, contexts_LP[n])
+            key_E = contexts_LP[0][of_E] * self._num_ids + self._levels[n].keys_G[longer_E] % self._num_ids
+            here_E = np.searchsorted(self._levels[0].keys_G, key_E) - starts_P[of_E] + offsets_P[of_E]
+            p_F[here_E] += left_LP[n + 1][of_E] * self._levels[n].weights_G[longer_E]
+        p_F[own_W[word_F] == 0] = -1.0
+        true_F = word_F == words_P[of_F]
+        p_P, among_P = np.zeros(len(words_P)), np.zeros(len(words_P), np.bool_)
+        p_P[of_F[true_F]], among_P[of_F[true_F]] = p_F[true_F], True
+        # Of the words by themselves, so many come before the true one …
+        likelier_P = np.searchsorted(-own_W[by_word], -p_P / single_P)
+        before_P = np.where(among_P, likelier_P, place_W[words_P])
+        p_P = np.where(among_P, p_P, single_P * own_W[words_P])
+        # … of which those that were seen here do not count, but by their probability here.
+        ahead_F = (p_F > p_P[of_F]) | ((p_F == p_P[of_F]) & (word_F < words_P[of_F]))
+        counted_F = ahead_F.astype(np.int64) - (place_W[word_F] < before_P[of_F])
+        return before_P + np.bincount(of_F, counted_F, len(words_P)).astype(np.int64)
+
+    def _followers(self, n: int, context_P: Ints) -> tuple[Ints, Ints, Ints]:
+        """The n-grams of an order that go on from each context: whose, which, and where each context's begin."""
+        keys_G = self._levels[n].keys_G
+        starts_P = np.searchsorted(keys_G, context_P * self._num_ids)
+        sizes_P = np.where(context_P < 0, 0, np.searchsorted(keys_G, (context_P + 1) * self._num_ids) - starts_P)
+        of_F = np.repeat(np.arange(len(context_P)), sizes_P)
+        return of_F, np.arange(len(of_F)) - np.repeat(np.cumsum(sizes_P) - sizes_P - starts_P, sizes_P), starts_P
 
     def nll(self, texts: Encoded) -> Ratio:
         """Per text its NLL in nats, summed over its tokens (EOS among them), and their number."""

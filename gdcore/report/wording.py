@@ -34,8 +34,12 @@ DIRECTION: dict[Family, Better | None] = {
     "other": None,
 }
 """Of a family's metrics, where a metric does not say otherwise."""
-NO_VERDICT = ("perplexity", "nll_per_text", "nll_gap", "mmd_p", "energy_p")
-"""What says nothing of its own about which model is better: another way of writing the NLL, a diagnosis, and tests."""
+NO_VERDICT = (
+    "perplexity", "nll_per_text", "nll_gap", "mmd_p", "energy_p",
+    "next_word_1_ngram", "next_word_5_ngram", "next_word_gain",
+)  # fmt: skip
+"""What says nothing of its own about which model is better: another way of writing a figure, a diagnosis, tests, and
+what is measured of another model."""
 
 
 class Metric(NamedTuple):
@@ -54,6 +58,23 @@ class Metric(NamedTuple):
 METRICS = {
     "nll": Metric(
         "held-out NLL", "surprise at unseen real text, nats per token; lower is better", 3, "likelihood", True
+    ),
+    "exact_match": Metric(
+        "exact match", "answers that are word for word one that people gave", 3, "quality", True, "higher"
+    ),
+    "exact_match_floor": Metric(
+        "exact match, floor", "the same of the most frequent training answer, given to every prompt", 3, "quality"
+    ),
+    "next_word_1": Metric(
+        "next word, first guess", "tokens of unseen real text guessed at once", 3, "likelihood", False, "higher"
+    ),
+    "next_word_5": Metric("next word, five guesses", "the same in five guesses", 3, "likelihood", False, "higher"),
+    "next_word_1_ngram": Metric(
+        "next word, first guess, n-grams", "the same of a Kneser–Ney model of the same training text", 3, "likelihood"
+    ),
+    "next_word_5_ngram": Metric("next word, five guesses, n-grams", "the same in five guesses", 3, "likelihood"),
+    "next_word_gain": Metric(
+        "next word, over n-grams", "first guesses right, more than of that model", 3, "likelihood", False, "higher"
     ),
     "bleu_2": Metric("BLEU-2", "wording that real text has too, pieces of up to 2 (3, 4, 5) words", 3, "quality"),
     **{f"bleu_{n}": Metric(f"BLEU-{n}", "", 3, "quality", n == 4) for n in range(3, 10)},

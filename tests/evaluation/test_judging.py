@@ -208,3 +208,14 @@ def test_texygen_paper_reproduces_the_published_samples_figures() -> None:
         found = [metrics[f"{kind}bleu_{n}"]["value"] for kind in ("", "self_") for n in (2, 3, 4, 5)]
         assert found == pytest.approx(expected, abs=0.002), model
     assert time.process_time() - begun < 10
+
+
+def test_answers_are_drawn_as_the_samples_are() -> None:
+    texts = [f"answer {i}" for i in range(20)]
+    house = protocol.load("gdflow")
+    few = house.model_copy(update={"samples": 5, "metrics": {"exact_match": house.metrics["exact_match"]}})
+    judge = Judge(TEXTS, None, few)
+    own = judge(texts, answers=[[text.upper(), "another"] for text in texts])
+    assert (own["counts"]["samples"], own["metrics"]["exact_match"]["value"]) == (5, 1)
+    assert judge(texts, answers=[[text] for text in [*texts[1:], ""]])["metrics"]["exact_match"]["value"] == 0
+    assert judge(texts)["metrics"] == {}

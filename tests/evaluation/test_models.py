@@ -16,12 +16,13 @@ from gdcore.errors import UserError
 from gdcore.evaluation.document import schema
 from gdcore.evaluation.drawing import slug
 from gdcore.evaluation.intervals import Sampling, figure
-from gdcore.evaluation.models import EvaluationConfig, evaluate_models
+from gdcore.evaluation.models import EvaluationConfig, Split, evaluate_models
 from gdcore.evaluation.side_by_side import read_side, side_by_side
 from gdcore.generators import lstm
 from gdcore.metrics.nll import held_out
 from gdcore.sampling import Decoding
 from gdcore.shards import Shards
+from gdcore.tokenizer import BOS, EOS, FORBIDDEN
 from gdcore.tokens import TokenizerConfig, build_tokens
 from gdcore.training.checkpoint import load_generator, save_weights
 from tests.small_corpus import SCHEMA
@@ -195,6 +196,36 @@ def test_with_prompts_each_test_prompt_is_answered_once(tmp_path: Path) -> None:
         assert len(result["samples"][model]) == 29
     prompts = [[sample["prompt"] for sample in samples] for samples in result["samples"].values()]
     assert prompts[0] == prompts[1] == prompts[2] == [f"w{i % 8} w{i % 5}" for i in range(1, 30)]
+    drawn = (tmp_path / "out" / "samples" / "pretrained_t0.5_k5.txt").read_text().splitlines()
+    pairs = zip(drawn, result["samples"]["real"], strict=True)
+    hits = sum(text == real["text"] for text, real in pairs)
+    assert result["rows"][2]["metrics"]["exact_match"]["value"] == pytest.approx(hits / 29)
+    assert "exact_match" not in result["rows"][0]["metrics"], "people are no answer to themselves"
+
+
+def test_an_answer_is_right_if_anyone_gave_it(folders: dict[str, Path]) -> None:
+    shards = Shards.open(folders["tokens"], "test").only(np.arange(4))
+    split = Split(["yes", "no", "a text", "hm"], ["you", "me", None, "you"], [None] * 4, shards)
+    assert split.answers(9) == [["yes", "hm"], ["no"], ["yes", "hm"]]
+    assert split.answers(1) == [["yes", "hm"]]
+    assert Split(["a"], [None], [None], shards.only(np.arange(1))).answers(9) is None
+
+
+def test_next_words_are_guessed_beside_a_model_of_the_training_text(
+    evaluated: tuple[dict[str, Any], Path], folders: dict[str, Path]
+) -> None:
+    generator, rows = load_generator(folders["pretraining"]), np.arange(1, 30)
+    right = total = 0
+    for row in rows:
+        text = Shards.open(folders["tokens"], "test").row(row)[1].tolist()
+        logits_TV = generator.logits(torch.tensor([[BOS, *text]]))[0]
+        logits_TV[:, list(FORBIDDEN)] = -torch.inf
+        right += int((logits_TV.argmax(dim=-1) == torch.tensor([*text, EOS])).sum())
+        total += len(text) + 1
+    found = evaluated[0]["rows"][1]["metrics"]
+    assert found["next_word_1"]["value"] == pytest.approx(right / total)
+    assert found["next_word_1_ngram"]["value"] == evaluated[0]["rows"][4]["metrics"]["next_word_1_ngram"]["value"]
+    assert 0.05 < found["next_word_1_ngram"]["value"] < 0.5, "eight words, drawn at random, and the end"
 
 
 def test_a_split_without_text_is_an_error_in_words(folders: dict[str, Path], tmp_path: Path) -> None:

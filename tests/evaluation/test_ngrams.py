@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gdcore.evaluation.ngrams import FALLBACK, KneserNey, Vocabulary, discounts
+from gdcore.evaluation.ngrams import FALLBACK, Encoded, KneserNey, Vocabulary, discounts
 
 Texts = list[list[str]]
 
@@ -176,3 +176,29 @@ def test_nothing_is_impossible_whatever_was_learnt(train: Texts) -> None:
     nll = KneserNey(vocabulary.encode(train), vocabulary).nll(vocabulary.encode([["a", "b", "zzz"], []]))
     assert np.isfinite(nll.numerators_N).all()
     assert nll.denominators_N.tolist() == [4, 1]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_ranks_are_those_of_all_probabilities(order: int) -> None:
+    rng = random.Random(order)
+    train, held_out = random_texts(rng, 60, 9, 9), random_texts(rng, 15, 12, 9)
+    vocabulary = Vocabulary(train)
+    model, texts, never = KneserNey(vocabulary.encode(train), vocabulary, order), vocabulary.encode(held_out), [2, 5]
+    expected: list[int] = []
+    for start, end in pairwise([*np.flatnonzero(texts.place_T == 0), len(texts.tokens_T)]):
+        for t in range(start + 1, end):
+            before, true = texts.tokens_T[start:t], int(texts.tokens_T[t])
+            # Each word in the true one's place: the model is asked once for every word there is.
+            rows = [np.append(before, word) for word in range(len(vocabulary))]
+            asked = Encoded(np.concatenate(rows), np.repeat(np.arange(len(rows)), len(rows[0])), place(rows))
+            p_W = np.exp(model.logprobs(asked)[len(before) - 1 :: len(before)]).round(14)
+            p_W[never] = -1
+            ahead = (p_W > p_W[true]) | ((p_W == p_W[true]) & (np.arange(len(p_W)) < true))
+            expected.append(len(vocabulary) if true in never else int(ahead.sum()))
+    assert model.ranks(texts, texts.place_T > 0, never).tolist() == expected
+    some_T = (texts.place_T > 0) & (np.arange(len(texts.tokens_T)) % 3 == 0)
+    assert model.ranks(texts, some_T, never).tolist() == np.array(expected)[some_T[texts.place_T > 0]].tolist()
+
+
+def place(rows: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.arange(len(row)) for row in rows])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gdcore import plugins
-from gdcore.evaluation.evidence import Evidence, Likelihoods, Training, joined
+from gdcore.evaluation.evidence import Evidence, Likelihoods, NextTokens, Training, joined
 from gdcore.evaluation.intervals import Figure, Ratio, Sampling, figures
 from gdcore.report import wording
 
@@ -22,10 +22,12 @@ def test_metric(name: str, random_texts: Callable[..., Texts]) -> None:
     samples, references = random_texts(40, 1), random_texts(40, 2)
     training = Training(frozenset(joined(references)), references)
     held_out = Ratio(np.linspace(1, 9, 40), np.full(40, 3.0))
-    likelihoods = Likelihoods(held_out, np.full(40, 20.0), held_out)
+    guesses = NextTokens(np.arange(120) % 7, np.repeat(np.arange(40), 3), lambda order: np.arange(120) % (order + 4))
+    likelihoods = Likelihoods(held_out, np.full(40, 20.0), held_out, guesses)
+    answers = [[text, *references[:row]] for row, text in enumerate(references)]
 
     def evidence(step: int = 1) -> Evidence:
-        return Evidence(samples[::step], references[::step], training, likelihoods)
+        return Evidence(samples[::step], references[::step], training, likelihoods, answers=answers[::step])
 
     def measured(evidence: Evidence) -> dict[str, Figure]:
         return figures(metric.score(config, evidence), SAMPLING)

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from gdcore.evaluation.evidence import Evidence, Likelihoods
+from gdcore.evaluation.evidence import Evidence, Likelihoods, NextTokens
 from gdcore.evaluation.intervals import Figure, Ratio, Sampling, figures
-from gdcore.metrics import bits_per_byte, nll, nll_gap, perplexity
+from gdcore.metrics import bits_per_byte, next_word, nll, nll_gap, perplexity
 
 # Two texts: 3 nats over 2 tokens and 4 bytes, 9 nats over 4 tokens and 20 bytes.
 HELD_OUT = Ratio(np.array([3.0, 9.0]), np.array([2.0, 4.0]))
@@ -28,9 +28,27 @@ def test_by_hand() -> None:
 
 
 def test_without_a_generator_nothing_is_said() -> None:
-    for metric in (bits_per_byte, perplexity, nll_gap):
+    for metric in (bits_per_byte, perplexity, nll_gap, next_word):
         assert found(metric, None) == {}
     assert found(nll_gap, Likelihoods(HELD_OUT, BYTES)) == {}
+    assert found(next_word, Likelihoods(HELD_OUT, BYTES)) == {}, "guesses that depend on noise are none"
+
+
+def test_next_word_by_hand() -> None:
+    # Texts of two and of four tokens. The generator's first guess is right at three of six, five hold five.
+    guesses = NextTokens(
+        np.array([0, 4, 0, 5, 0, 1]), np.repeat([0, 1], [2, 4]), lambda order: np.array([order, 0, 9, 1, 3, 4])
+    )
+    likelihoods = Likelihoods(HELD_OUT, BYTES, None, guesses)
+    values = {name: each["value"] for name, each in found(next_word, likelihoods).items()}
+    # The model beside it, of order 5: one of six, four with five guesses. A word at rank 5 is the sixth guess.
+    assert values == {
+        "next_word_1": pytest.approx(3 / 6),
+        "next_word_5": pytest.approx(5 / 6),
+        "next_word_1_ngram": pytest.approx(1 / 6),
+        "next_word_5_ngram": pytest.approx(4 / 6),
+        "next_word_gain": pytest.approx(2 / 6),
+    }
 
 
 def test_bits_per_byte_do_not_depend_on_the_tokens() -> None:

@@ -5,7 +5,17 @@ import pytest
 
 from gdcore.evaluation.evidence import Evidence, Likelihoods, Training, joined
 from gdcore.evaluation.intervals import Mean, Ratio, Sampling, figure, figures
-from gdcore.metrics import copy_rate, distinct, length, longest_copy, nearest, nll, unique, vocabulary_coverage
+from gdcore.metrics import (
+    copy_rate,
+    distinct,
+    exact_match,
+    length,
+    longest_copy,
+    nearest,
+    nll,
+    unique,
+    vocabulary_coverage,
+)
 
 SAMPLING = Sampling(seed=0, resamples=200, subsamples=10)
 
@@ -149,3 +159,17 @@ def test_nll_weighs_texts_by_their_tokens() -> None:
         == 32 / 11
     )
     assert nll.score(nll.Config(), Evidence(words("a"), words("a"))) == {}
+
+
+def test_exact_match_by_hand() -> None:
+    samples, answers = words("a b", "c", "", "b"), [words("a b"), words("a", "c"), words("c"), words("a", "b b")]
+    train = Training(frozenset(), words("a", "c", "c", "a", "b"))
+    found = figures(
+        exact_match.score(exact_match.Config(), Evidence(samples, words("x"), train, answers=answers)), SAMPLING
+    )
+    assert found["exact_match"]["value"] == 2 / 4, "any of several answers will do"
+    assert found["exact_match_floor"]["value"] == 2 / 4, "«a» and «c» are as frequent; «a» answers the 2nd and the 4th"
+    assert exact_match.score(exact_match.Config(), Evidence(samples, words("x"), train)) == {}
+    assert list(exact_match.score(exact_match.Config(), Evidence(samples, words("x"), answers=answers))) == [
+        "exact_match"
+    ]

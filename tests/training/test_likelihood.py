@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from gdcore.batches import Batch, make_batch
-from gdcore.likelihood import held_out_nll, logprobs, nll, score
-from gdcore.tokenizer import BOS, EOS, PAD, SEP
+from gdcore.likelihood import held_out_nll, logprobs, nll, score, score_and_rank
+from gdcore.tokenizer import BOS, EOS, PAD, SEP, UNK
 
 
 class Bigram(nn.Module):
@@ -78,3 +78,16 @@ def test_scoring_leaves_the_mode_as_it_was():
     generator = bigram().train()
     held_out_nll(generator, [batch([BOS, 5, EOS], given=[1])])
     assert generator.training
+
+
+def test_ranks_by_hand():
+    logits_VV = torch.zeros(8, 8)
+    logits_VV[BOS] = torch.tensor([9.0, 9, 1, 9, 9, 2, 3, 0])  # of what can be said: 6, 5, EOS, 7
+    logits_VV[5] = torch.tensor([0.0, 0, 1, 0, 0, 1, 1, 1])  # all alike: by their ids, EOS, 5, 6, 7
+    generator = Bigram(logits_VV)
+    batches = [batch([BOS, 5, 7, EOS], [BOS, UNK, EOS], given=[1, 1]), batch([BOS, 6, SEP, EOS], given=[3])]
+    sums_N, counts_N, ranks_P = score_and_rank(generator, batches)
+    assert ranks_P.tolist() == [1, 3, 0, 8, 0, 0], "an unknown word is guessed by nobody"
+    expected = score(generator, batches)
+    assert torch.equal(sums_N, expected[0])
+    assert torch.equal(counts_N, expected[1])
