@@ -81,6 +81,18 @@ class LatentGenerator(Generator, Protocol):
         ...
 
 
+class MappedGenerator(LatentGenerator, Protocol):
+    """A latent generator that reads a code, which an invertible map makes of the noise; its posterior is the code's."""
+
+    def codes(self, noise_BZ: Tensor) -> Tensor:
+        """What the map makes of the noise `(B,Z)`."""
+        ...
+
+    def noise_of(self, codes_BZ: Tensor) -> tuple[Tensor, Tensor]:
+        """The noise behind codes, and by variable log of how much the map stretches there; both `(B,Z)`."""
+        ...
+
+
 class Discriminator(Module, Protocol):
     """A judge of texts; a positive logit means «real». Built for K > 1 classes it is a classifier.
 
@@ -101,6 +113,26 @@ class CausalDiscriminator(Discriminator, Protocol):
 
     def token_logits(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
         """Logits `(B,T)`; that at `t` judges the prefix that ends with token `t`."""
+        ...
+
+
+class ManyViewed(Discriminator, Protocol):
+    """A discriminator that judges several representations of a text; its logit is their mean."""
+
+    def view_logits(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
+        """Logits `(B,W,K)` of each view by itself; K = 1 of a discriminator."""
+        ...
+
+
+class LabellingDiscriminator(Discriminator, Protocol):
+    """A discriminator that labels every token, 1 real or 0 fake; a text is real if all of its tokens are."""
+
+    def loss(self, inputs: Tensor, labels_BT: Tensor, mask_BT: Tensor) -> Tensor:
+        """−log P(labels | text), in nats per token (scalar)."""
+        ...
+
+    def marginals(self, inputs: Tensor, mask_BT: Tensor) -> Tensor:
+        """The probability `(B,T)` that each token is real; 0 on PAD."""
         ...
 
 

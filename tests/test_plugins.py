@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from toy import CONTEXT, JUDGES, TINY, VOCAB, toy_rows
+from toy import VOCAB, build_discriminator, build_generator, players, toy_rows
 
 from gdcore import plugins
 from gdcore.batches import make_batch
@@ -16,21 +16,6 @@ from gdcore.tokenizer import BOS, EOS, PAD
 GENERATORS, DISCRIMINATORS, OBJECTIVES = (
     plugins.names(kind) for kind in ("generators", "discriminators", "objectives")
 )
-
-
-def config_of(kind: str, name: str):
-    small = JUDGES if kind == "discriminators" else TINY
-    return small.get(name) or plugins.load(kind, name).Config()
-
-
-def build_generator(name: str):
-    torch.manual_seed(0)
-    return plugins.load("generators", name).Generator(config_of("generators", name), VOCAB, CONTEXT)
-
-
-def build_discriminator(name: str):
-    torch.manual_seed(1)
-    return plugins.load("discriminators", name).Discriminator(config_of("discriminators", name), VOCAB)
 
 
 def batch_of(num: int, seed: int = 0):
@@ -105,18 +90,6 @@ class TestDiscriminators:
         torch.testing.assert_close(discriminator.token_logits(changed_BT, batch.mask_BT)[:, :2], logits_BT[:, :2])
 
 
-def match(objective_name: str, generator_name: str = "lstm"):
-    """An objective with players it accepts."""
-    generator, module = build_generator(generator_name), plugins.load("objectives", objective_name)
-    for judge in DISCRIMINATORS:
-        discriminator = build_discriminator(judge)
-        try:
-            return generator, discriminator, module.Objective(module.Config(), generator, discriminator)
-        except UserError:
-            continue
-    raise AssertionError(f"{objective_name} accepts no discriminator")
-
-
 def gradients(module) -> float:
     return sum(float(p.grad.abs().sum()) for p in module.parameters() if p.grad is not None)
 
@@ -124,7 +97,7 @@ def gradients(module) -> float:
 @pytest.mark.parametrize("name", OBJECTIVES)
 class TestObjectives:
     def test_each_loss_reaches_its_own_player(self, name):
-        generator, discriminator, objective = match(name)
+        generator, discriminator, objective = players(name)
         loss, _ = objective.generator_loss(batch_of(8), 0)
         loss.backward()
         assert gradients(generator) > 0
@@ -136,10 +109,10 @@ class TestObjectives:
         assert gradients(generator) == 0
 
     def test_three_steps_stay_finite_and_move_both(self, name):
-        generator, discriminator, objective = match(name)
+        generator, discriminator, objective = players(name)
         before = copy.deepcopy((generator.state_dict(), discriminator.state_dict()))
-        players = {"generator": generator, "discriminator": discriminator}
-        optimizers = {key: torch.optim.AdamW(player.parameters(), 1e-2) for key, player in players.items()}
+        both = {"generator": generator, "discriminator": discriminator}
+        optimizers = {key: torch.optim.AdamW(player.parameters(), 1e-2) for key, player in both.items()}
         for step in range(3):
             for player, optimizer in optimizers.items():
                 loss, logs = getattr(objective, f"{player}_loss")(batch_of(8, step), step)
@@ -152,14 +125,14 @@ class TestObjectives:
             assert any(not torch.equal(old[key], value) for key, value in player.state_dict().items())
 
     def test_its_state_is_its_own_and_loads(self, name):
-        generator, discriminator, objective = match(name)
+        generator, discriminator, objective = players(name)
         assert not {id(p) for p in objective.parameters()} & {id(p) for p in generator.parameters()}
         assert not {id(p) for p in objective.parameters()} & {id(p) for p in discriminator.parameters()}
-        _, _, other = match(name)
+        _, _, other = players(name)
         other.load_state_dict(objective.state_dict())
 
     def test_players_learn_while_judging_is_without_dropout(self, name):
-        generator, discriminator, objective = match(name)
+        generator, discriminator, objective = players(name)
         generator.train()
         discriminator.train()
         objective.generator_loss(batch_of(8), 0)

@@ -1,14 +1,19 @@
 """A toy language, its ids on disk, and players small enough to train inside a test."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from tokenizers import models
 
+from gdcore import plugins
 from gdcore.discriminators import causal_lstm, cnn, crf, mlp, relgan, svm
 from gdcore.discriminators import lstm as bilstm
 from gdcore.discriminators import transformer as encoder
-from gdcore.generators import gru, lstm, relational_memory, rnn, transformer, vae
+from gdcore.errors import UserError
+from gdcore.generators import gru, latent_gan, lstm, relational_memory, rnn, transformer, vae
 from gdcore.shards import ShardWriter
 from gdcore.tokenizer import SPECIALS, Tokenizer, assemble
 
@@ -20,6 +25,9 @@ TINY = {
     "gru": gru.Config(embedding_dim=12, hidden_dim=16, dropout=0.1),
     "transformer": transformer.Config(hidden_dim=16, num_layers=2, num_heads=4, num_kv_heads=2, mlp_dim=24),
     "vae": vae.Config(embedding_dim=12, hidden_dim=16, encoder_dim=10, latent_dim=4, dropout=0.1, annealing_steps=10),
+    "latent_gan": latent_gan.Config(
+        embedding_dim=12, hidden_dim=16, encoder_dim=10, latent_dim=4, dropout=0.1, annealing_steps=10, map_dim=8
+    ),
     "relational_memory": relational_memory.Config(embedding_dim=12, num_slots=2, head_dim=6, dropout=0.1),
     "cnn": cnn.Config(embedding_dim=4, widths=(1, 2, 3), num_filters=5, dropout=0.1),
     "causal_lstm": causal_lstm.Config(embedding_dim=4, hidden_dim=6, dropout=0.1),
@@ -66,3 +74,29 @@ def write_toy(root: Path, num_train: int = 96, num_valid: int = 32) -> tuple[Pat
         writer.close()
         np.save(validation / f"kept_{split}.npy", np.arange(num))
     return tokens, validation
+
+
+def build_generator(name: str) -> Any:
+    torch.manual_seed(0)
+    module = plugins.load("generators", name)
+    return module.Generator(TINY.get(name) or module.Config(), VOCAB, CONTEXT)
+
+
+def build_discriminator(name: str) -> Any:
+    torch.manual_seed(1)
+    module = plugins.load("discriminators", name)
+    return module.Discriminator(JUDGES.get(name) or module.Config(), VOCAB)
+
+
+def players(objective: str, generators: Sequence[str] = ("lstm", "latent_gan")) -> tuple[Any, Any, Any]:
+    """Generator, discriminator and objective: the first of these generators, and of all discriminators, it accepts."""
+    module = plugins.load("objectives", objective)
+    for name in generators:
+        generator = build_generator(name)
+        for judge in plugins.names("discriminators"):
+            discriminator = build_discriminator(judge)
+            try:
+                return generator, discriminator, module.Objective(module.Config(), generator, discriminator)
+            except UserError:
+                continue
+    raise AssertionError(f"{objective} accepts no players")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gdcore.batches import Batch, make_batch
 from gdcore.contracts import Generator
+from gdcore.networks import latent
 from gdcore.sampling import Decoding, complete
 from gdcore.tokenizer import EOS, PAD
 from gdcore.uniforms import row_seeds
@@ -21,7 +22,8 @@ def corrupt(generator: Generator, batch: Batch, share: float = 0.5) -> tuple[Bat
     """Replace one span of each text; returns the texts and `(B,T)` labels: 0 on the generator's tokens, 1 elsewhere.
 
     A span has between one token and `share` of the text's, prompt and EOS never among them; its place and length are
-    drawn from torch's global generator. A text that the generator would end at once stays as it is, all real.
+    drawn from torch's global generator. A text that the generator would end at once stays as it is, all real. One with
+    latent variables writes from noise drawn from the text's posterior, so that a span is of its text's kind.
     """
     lengths_B, given_B = batch.mask_BT.sum(dim=1), batch.prompt_lengths_B
     has_eos_B = batch.tokens_BT.gather(1, lengths_B.unsqueeze(1) - 1).squeeze(1) == EOS
@@ -46,6 +48,7 @@ def _written(generator: Generator, batch: Batch, start_B: Tensor, size_B: Tensor
         max_tokens=int(size_B.max().clamp(min=1)),
         decoding=Decoding(),
         seeds_B=row_seeds(seed, len(batch)),
+        noise_BZ=latent.inferred(generator, batch)[0] if latent.noise_dim(generator) else None,
     )
     new_B = (fake.target_BT & (fake.tokens_BT != EOS)).sum(dim=1)
     return fake.tokens_BT, torch.minimum(new_B, size_B)

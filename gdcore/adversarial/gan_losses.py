@@ -3,14 +3,16 @@
 Shapes: B texts.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 GanLoss = Literal["saturating", "non_saturating", "hinge", "wasserstein", "relativistic"]
 """`saturating`, `non_saturating`: Goodfellow et al. 2014, eq. 1 and §3. `hinge`: Lim & Ye 2017. `wasserstein`: Arjovsky
-et al. 2017; wants a penalty on the critic's gradient. `relativistic`: Jolicoeur-Martineau 2018, in pairs."""
+et al. 2017; wants `gradient_penalty`. `relativistic`: Jolicoeur-Martineau 2018, in pairs."""
 
 
 def discriminator_loss(variant: GanLoss, real_B: Tensor, fake_B: Tensor) -> Tensor:
@@ -33,3 +35,17 @@ def generator_loss(variant: GanLoss, real_B: Tensor, fake_B: Tensor) -> Tensor:
     if variant == "relativistic":
         return softplus(real_B - fake_B).mean()
     return -fake_B.mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    """E (‖∇D(x̂)‖ − 1)², x̂ at random between a real and a generated text (Gulrajani et al. 2017, eq. 3; scalar).
+
+    `critic` gives the logit of each row of `(B,…)` by itself. In single precision, for a gradient is differentiated;
+    and without cuDNN, whose recurrent layers cannot be differentiated twice.
+    """
+    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+    between = torch.lerp(real.detach().float(), fake.detach().float(), share).requires_grad_()
+    with torch.autocast(real.device.type, enabled=False), torch.backends.cudnn.flags(enabled=False):
+        logits_B = critic(between)
+        (gradient,) = torch.autograd.grad(logits_B.sum(), between, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()

@@ -3,25 +3,32 @@
 Shapes: B texts, T tokens, K tokens that count.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from gdcore.batches import Batch
-from gdcore.contracts import CausalDiscriminator, Discriminator, Loss
+from gdcore.contracts import CausalDiscriminator, Discriminator, LabellingDiscriminator, Loss
 from gdcore.errors import UserError
 
 
-@torch.no_grad()
-def verdicts(discriminator: Discriminator, batch: Batch) -> Tensor:
-    """Logits `(B,)` without dropout, as a reward; the discriminator goes on in the mode that it was in."""
+@contextmanager
+def judging(discriminator: Discriminator) -> Iterator[None]:
+    """No dropout and no gradient meanwhile; the discriminator goes on in the mode that it was in."""
     training = discriminator.training
     discriminator.eval()
-    logits_B = discriminator(batch.tokens_BT, batch.mask_BT)
+    with torch.no_grad():
+        yield
     discriminator.train(training)
-    return logits_B
+
+
+def verdicts(discriminator: Discriminator, batch: Batch) -> Tensor:
+    """Logits `(B,)` without dropout, as a reward."""
+    with judging(discriminator):
+        return discriminator(batch.tokens_BT, batch.mask_BT)
 
 
 def cross_entropy(discriminator: Discriminator, real: Batch, fake: Batch) -> Loss:
@@ -66,14 +73,10 @@ def causal(discriminator: Discriminator, objective: str) -> CausalDiscriminator:
     return cast(CausalDiscriminator, discriminator)
 
 
-@torch.no_grad()
 def prefix_verdicts(discriminator: CausalDiscriminator, batch: Batch) -> Tensor:
     """Logits `(B,T)` of every prefix without dropout; that at `t` judges the text up to and with token `t`."""
-    training = discriminator.training
-    discriminator.eval()
-    logits_BT = discriminator.token_logits(batch.tokens_BT, batch.mask_BT)
-    discriminator.train(training)
-    return logits_BT
+    with judging(discriminator):
+        return discriminator.token_logits(batch.tokens_BT, batch.mask_BT)
 
 
 def prefix_cross_entropy(discriminator: CausalDiscriminator, real: Batch, fake: Batch) -> Loss:
@@ -82,3 +85,19 @@ def prefix_cross_entropy(discriminator: CausalDiscriminator, real: Batch, fake: 
     fake_K = discriminator.token_logits(fake.tokens_BT, fake.mask_BT)[fake.target_BT]
     loss = (nn.functional.softplus(-real_K).mean() + nn.functional.softplus(fake_K).mean()) / 2
     return loss, {"accuracy": ((real_K > 0).float().mean() + (fake_K < 0).float().mean()) / 2}
+
+
+def labelling(discriminator: Discriminator, objective: str) -> LabellingDiscriminator:
+    """The same discriminator, known to label tokens. Raises UserError for one that does not."""
+    if not hasattr(discriminator, "marginals"):
+        raise UserError(
+            f"objective {objective} trains a discriminator on labels of tokens, so it needs one that labels them; "
+            f"{discriminator.config.name!r} does not. Set discriminator.name to crf."
+        )
+    return cast(LabellingDiscriminator, discriminator)
+
+
+def token_verdicts(discriminator: LabellingDiscriminator, batch: Batch) -> Tensor:
+    """The probability `(B,T)` that each token is real, given the whole text, without dropout; 0 on PAD."""
+    with judging(discriminator):
+        return discriminator.marginals(batch.tokens_BT, batch.mask_BT)

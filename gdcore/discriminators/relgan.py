@@ -1,7 +1,8 @@
 """RelGAN's discriminator: several embedded views of a text, each judged by the same convolutional classifier.
 
 Nie, Narodytska & Patel 2019 («RelGAN», ICLR), §2.3: 64 views, filters of widths 2 to 5, 300 of each. Departures: fewer
-of both by default, for a CPU; and the views' logits are averaged, where the paper averages their losses.
+of both by default, for a CPU. The paper averages the views' losses, and so do the objectives `relgan` and `gsgan`; to
+all others the mean of the views' logits is the verdict.
 
 Shapes: B texts, T tokens, V vocabulary, W views, D features of a view, C channels, K classes.
 """

@@ -39,13 +39,13 @@ def written(generator: Generator, batch: Batch, noise_BZ: Tensor, decoding: Deco
 @torch.no_grad()
 def reconstructed(generator: Generator, batch: Batch) -> Batch:
     """Each text as it is written from its posterior's mean, the likeliest token at a time."""
-    return written(generator, batch, latent.posterior(generator, batch)[0])
+    return written(generator, batch, latent.likeliest(generator, batch))
 
 
 @torch.no_grad()
 def interpolated(generator: Generator, first: Batch, last: Batch, steps: int = STEPS) -> list[Batch]:
     """The texts from `first` to `last` at `steps` even steps between their posteriors' means, ends included."""
-    from_BZ, to_BZ = (latent.posterior(generator, batch)[0] for batch in (first, last))
+    from_BZ, to_BZ = (latent.likeliest(generator, batch) for batch in (first, last))
     return [written(generator, first, torch.lerp(from_BZ, to_BZ, float(share))) for share in np.linspace(0, 1, steps)]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gdcore.adversarial.verdicts import cross_entropy, verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
-from gdcore.likelihood import logprobs, nll
+from gdcore.likelihood import logprobs, with_likelihood
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
 
@@ -46,11 +46,7 @@ class Objective(nn.Module):
         # Equal weights 1/B give the NLL per token, so that learning rates mean what they mean in pretraining.
         mean_tokens = fake.target_BT.sum() / len(fake)
         loss = -(weights_B.unsqueeze(1) * logprobs(generator, fake)).sum() / mean_tokens
-        logs = {"reward": weights_B.max() * len(fake)}
-        if self.config.mle_weight:
-            logs["nll"] = nll(generator, batch)
-            loss = loss + self.config.mle_weight * logs["nll"]
-        return loss, logs
+        return with_likelihood(loss, {"reward": weights_B.max() * len(fake)}, generator, batch, self.config.mle_weight)
 
     def weights(self, fake: Batch) -> Tensor:
         """r_i / Σ r − b/B `(B,)`, r = exp(logit) clipped."""

@@ -1,28 +1,25 @@
 """RelGAN: the discriminator's gradient reaches the generator through Gumbel-softmax rows, hotter at first than later.
 
 Nie, Narodytska & Patel 2019 («RelGAN», ICLR): texts are drawn with y = softmax(β(logits + Gumbel)), the step that
-follows reads the token drawn; β = β_max^(i/N) grows over N turns; both players minimise the relativistic loss. The
-paper's generator is `relational_memory`, its discriminator `relgan`; any will do. Interleaved maximum likelihood
-(`mle_weight`) is optional; the paper's is 0.
-
-Shapes: B texts.
+follows reads the token drawn; β = β_max^(i/N) grows over N turns; both players minimise the relativistic loss, averaged
+over the discriminator's views of a text. The paper's generator is `relational_memory`, its discriminator `relgan`; any
+will do. Interleaved maximum likelihood (`mle_weight`) is optional; the paper's is 0.
 """
 
 from typing import Literal
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
-from gdcore.adversarial import gan_losses
+from gdcore.adversarial import soft_gan
 from gdcore.adversarial.gan_losses import GanLoss
-from gdcore.adversarial.soft_sampling import sample_soft
+from gdcore.adversarial.soft_gan import SoftGanConfig
+from gdcore.adversarial.soft_sampling import SoftTexts, sample_soft
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
-from gdcore.likelihood import nll
-from gdcore.settings import Settings
 
 
-class Config(Settings):
+class Config(SoftGanConfig):
     name: Literal["relgan"] = "relgan"
     loss: GanLoss = "relativistic"
     """What the players minimise."""
@@ -30,8 +27,6 @@ class Config(Settings):
     """β at the end: 100 for quality, 1,000 for diversity."""
     anneal_steps: int = Field(default=200, ge=1)
     """Turns over which β grows to that from 1."""
-    mle_weight: float = Field(default=0.0, ge=0)
-    """Weight of the likelihood of real text in the generator's loss."""
 
 
 class Objective(nn.Module):
@@ -43,30 +38,16 @@ class Objective(nn.Module):
         self.players = generator, discriminator  # a tuple: the players are not this module's to save
 
     def generator_loss(self, batch: Batch, step: int) -> Loss:
-        generator, discriminator = self.players
-        fake_B = self._fake_logits(batch, step)
-        loss = gan_losses.generator_loss(self.config.loss, discriminator(batch.tokens_BT, batch.mask_BT), fake_B)
-        logs = {"reward": fake_B.mean()}
-        if self.config.mle_weight:
-            logs["nll"] = nll(generator, batch)
-            loss = loss + self.config.mle_weight * logs["nll"]
-        return loss, logs
+        return soft_gan.generator_loss(self.config, *self.players, batch, self._drawn(batch, step))
 
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:
         """Of the same relaxed texts, whose gradient stops here."""
-        _, discriminator = self.players
-        real_B = discriminator(batch.tokens_BT, batch.mask_BT)
-        fake_B = self._fake_logits(batch, step, detached=True)
-        return gan_losses.discriminator_loss(self.config.loss, real_B, fake_B), {
-            "accuracy": (real_B > fake_B).float().mean()
-        }
+        return soft_gan.discriminator_loss(self.config, self.players[1], batch, self._drawn(batch, step))
 
     def inverse_temperature(self, step: int) -> float:
         """β of a turn."""
         return self.config.max_inverse_temperature ** min(1.0, step / self.config.anneal_steps)
 
-    def _fake_logits(self, batch: Batch, step: int, *, detached: bool = False) -> Tensor:
-        generator, discriminator = self.players
-        fake = sample_soft(generator, batch, self.inverse_temperature(step), feed="drawn")
-        rows_BTV = fake.rows_BTV.detach() if detached else fake.rows_BTV
-        return discriminator(rows_BTV, fake.batch.mask_BT)
+    def _drawn(self, batch: Batch, step: int) -> SoftTexts:
+        generator, _ = self.players
+        return sample_soft(generator, batch, self.inverse_temperature(step), feed="drawn")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gdcore.adversarial.verdicts import causal, prefix_cross_entropy, prefix_verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import CausalDiscriminator, Discriminator, Generator, Loss
-from gdcore.likelihood import logprobs, nll
+from gdcore.likelihood import logprobs, with_likelihood
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
 
@@ -52,11 +52,7 @@ class Objective(nn.Module):
         loss = -(advantages_BT * logprobs(generator, fake)).sum() / num_tokens
         mean = returns_BT.sum() / num_tokens
         self.baseline.lerp_(mean.to(self.baseline), 1 - self.config.baseline_decay)
-        logs = {"reward": mean}
-        if self.config.mle_weight:
-            logs["nll"] = nll(generator, batch)
-            loss = loss + self.config.mle_weight * logs["nll"]
-        return loss, logs
+        return with_likelihood(loss, {"reward": mean}, generator, batch, self.config.mle_weight)
 
     def returns(self, fake: Batch) -> Tensor:
         """R_t `(B,T)`: each token's own reward and, discounted, those of the tokens behind it; 0 where none counts."""

@@ -21,7 +21,7 @@ from gdcore.adversarial.snapshot import Snapshot
 from gdcore.adversarial.verdicts import causal, cross_entropy, prefix_cross_entropy, prefix_verdicts, verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
-from gdcore.likelihood import logprobs, nll
+from gdcore.likelihood import logprobs, with_likelihood
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
 
@@ -52,10 +52,7 @@ class Objective(nn.Module):
         advantages_BT = leave_one_out(rewards_BT, fake.target_BT)
         loss = -(advantages_BT * logprobs(generator, fake)).sum() / fake.target_BT.sum()
         logs = {"reward": rewards_BT[fake.target_BT].mean()}
-        if self.config.mle_weight:
-            logs["nll"] = nll(generator, batch)
-            loss = loss + self.config.mle_weight * logs["nll"]
-        return loss, logs
+        return with_likelihood(loss, logs, generator, batch, self.config.mle_weight)
 
     @torch.no_grad()
     def rewards(self, fake: Batch) -> Tensor:

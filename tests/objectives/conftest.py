@@ -18,6 +18,16 @@ def generator():
 
 
 @pytest.fixture
+def patched(monkeypatch):
+    """`patched(objective's module, texts)`: what the generator writes there from now on."""
+
+    def patch(module, fake):
+        monkeypatch.setattr(module, "complete_batch", lambda *_: fake)
+
+    return patch
+
+
+@pytest.fixture
 def judge():
     return NamingJudge()
 

@@ -26,12 +26,8 @@ def test_verdicts_land_on_their_text(batch):
     assert rewards_B.tolist() == pytest.approx((batch.tokens_BT[:, 1] / 10).tolist())
 
 
-def patched(monkeypatch, module, fake):
-    monkeypatch.setattr(module, "complete_batch", lambda *_: fake)
-
-
-def test_seqgan_generator_loss_by_hand(generator, batch, monkeypatch):
-    patched(monkeypatch, seqgan, batch)
+def test_seqgan_generator_loss_by_hand(generator, batch, patched):
+    patched(seqgan, batch)
     objective = seqgan.Objective(seqgan.Config(), generator, NamingJudge())
     loss, _ = objective.generator_loss(batch, 0)
     rewards, logp = objective.rewards(batch), logprobs(generator, batch)
@@ -45,8 +41,8 @@ def test_seqgan_generator_loss_by_hand(generator, batch, monkeypatch):
     assert loss.item() == pytest.approx(expected / tokens, abs=1e-6)
 
 
-def test_seqgan_discriminator_loss_by_hand(generator, batch, monkeypatch):
-    patched(monkeypatch, seqgan, batch)
+def test_seqgan_discriminator_loss_by_hand(generator, batch, patched):
+    patched(seqgan, batch)
     loss, logs = seqgan.Objective(seqgan.Config(), generator, NamingJudge()).discriminator_loss(batch, 0)
     logits = NamingJudge().token_logits(batch.tokens_BT, batch.mask_BT)[batch.target_BT]
     bce = nn.functional.binary_cross_entropy_with_logits
@@ -55,8 +51,8 @@ def test_seqgan_discriminator_loss_by_hand(generator, batch, monkeypatch):
     assert logs["accuracy"].item() == pytest.approx(0.5)  # the same texts on both sides, all called real
 
 
-def test_gad_losses_by_hand(generator, batch, monkeypatch):
-    patched(monkeypatch, gad, batch)
+def test_gad_losses_by_hand(generator, batch, patched):
+    patched(gad, batch)
     config = gad.Config(kl_weight=0.3, mle_weight=0.5, reward_weight=2.0)
     objective = gad.Objective(config, generator, NamingJudge())
     with torch.no_grad():  # the policy has moved on from the reference
@@ -75,8 +71,8 @@ def test_gad_losses_by_hand(generator, batch, monkeypatch):
     assert logs["kl"].item() == pytest.approx(kl.item(), rel=1e-3)
 
 
-def test_gad_discriminator_prefers_real(generator, batch, monkeypatch):
-    patched(monkeypatch, gad, batch)
+def test_gad_discriminator_prefers_real(generator, batch, patched):
+    patched(gad, batch)
     loss, _ = gad.Objective(gad.Config(), generator, NamingJudge()).discriminator_loss(batch, 0)
     assert loss.item() == pytest.approx(torch.log(torch.tensor(2.0)).item(), abs=1e-6)  # margin 0: the same texts
 

@@ -12,10 +12,6 @@ from gdcore.likelihood import logprobs, nll
 from gdcore.objectives import cot, distil, gsgan, maligan, relgan, scratchgan, spin, textgail
 
 
-def patched(monkeypatch, module, fake):
-    monkeypatch.setattr(module, "complete_batch", lambda *_: fake)
-
-
 def moved(generator):
     """The generator has learnt something since the objective took its copy."""
     with torch.no_grad():
@@ -31,8 +27,8 @@ def sigmoid(x):
     return 1 / (1 + math.exp(-x))
 
 
-def test_maligan(generator, judge, batch, other, monkeypatch):
-    patched(monkeypatch, maligan, other)
+def test_maligan(generator, judge, batch, other, patched):
+    patched(maligan, other)
     objective = maligan.Objective(maligan.Config(max_ratio=3.0, mle_weight=0.5), generator, judge)
     loss, _ = objective.generator_loss(batch, 0)
     ratios = [min(3.0, math.exp(row[1].item() / 10)) for row in other.tokens_BT]
@@ -47,8 +43,8 @@ def test_maligan(generator, judge, batch, other, monkeypatch):
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_scratchgan(generator, judge, batch, other, monkeypatch):
-    patched(monkeypatch, scratchgan, other)
+def test_scratchgan(generator, judge, batch, other, patched):
+    patched(scratchgan, other)
     objective = scratchgan.Objective(scratchgan.Config(discount=0.5, baseline_decay=0.25), generator, judge)
     objective.baseline.fill_(0.2)
     loss, _ = objective.generator_loss(batch, 0)
@@ -65,8 +61,8 @@ def test_scratchgan(generator, judge, batch, other, monkeypatch):
     assert objective.baseline.item() == pytest.approx(0.25 * 0.2 + 0.75 * total / tokens, rel=1e-5)
 
 
-def test_cot_follows_the_mediator_token_by_token(generator, judge, batch, other, monkeypatch):
-    patched(monkeypatch, cot, other)
+def test_cot_follows_the_mediator_token_by_token(generator, judge, batch, other, patched):
+    patched(cot, other)
     objective = cot.Objective(cot.Config(), generator, judge)
     assert objective.generator_loss(batch, 0)[0].item() == pytest.approx(0, abs=1e-6)  # they begin as one
     moved(generator)
@@ -86,8 +82,8 @@ def test_cot_follows_the_mediator_token_by_token(generator, judge, batch, other,
     assert all(parameter.grad is None for parameter in objective.mediator.parameters())
 
 
-def test_cots_mediator_learns_both_kinds_of_text(generator, judge, batch, other, monkeypatch):
-    patched(monkeypatch, cot, other)
+def test_cots_mediator_learns_both_kinds_of_text(generator, judge, batch, other, patched):
+    patched(cot, other)
     objective = cot.Objective(cot.Config(), generator, judge)
     loss, logs = objective.discriminator_loss(batch, 0)
     mean = (nll(generator, batch) + nll(generator, other)) / 2
@@ -96,8 +92,8 @@ def test_cots_mediator_learns_both_kinds_of_text(generator, judge, batch, other,
     assert all(parameter.grad is not None for parameter in objective.mediator.parameters())
 
 
-def test_spin(generator, judge, batch, other, monkeypatch):
-    patched(monkeypatch, spin, other)
+def test_spin(generator, judge, batch, other, patched):
+    patched(spin, other)
     objective = spin.Objective(spin.Config(beta=3.0, mle_weight=0.5), generator, judge)
     past = objective.past.model
     moved(generator)
@@ -110,8 +106,8 @@ def test_spin(generator, judge, batch, other, monkeypatch):
     assert per_token(past, batch) == pytest.approx(per_token(generator, batch))
 
 
-def test_textgail(generator, judge, batch, other, monkeypatch):
-    patched(monkeypatch, textgail, other)
+def test_textgail(generator, judge, batch, other, patched):
+    patched(textgail, other)
     config = textgail.Config(clip=0.1, demonstrations=0.25, demonstration_reward=2.0, demonstration_steps=10)
     objective = textgail.Objective(config, generator, judge)
     moved(generator)

@@ -14,11 +14,10 @@ import torch
 GOLDEN = Path(__file__).parents[1] / "golden" / "trajectories.json"
 sys.path.insert(0, str(GOLDEN.parents[1]))
 
-from toy import CONTEXT, JUDGES, TINY, VOCAB, write_toy  # noqa: E402
+from toy import players, write_toy  # noqa: E402
 
 from gdcore import plugins  # noqa: E402
 from gdcore.batches import BatchStream  # noqa: E402
-from gdcore.errors import UserError  # noqa: E402
 from gdcore.training.checkpoint import TrainState  # noqa: E402
 from gdcore.training.loops import FinetuneConfig, finetune  # noqa: E402
 from gdcore.training.phases import adamw, open_split  # noqa: E402
@@ -29,17 +28,7 @@ CONFIG = FinetuneConfig(steps=4, batch_size=16, precision="float32")
 def trajectory(name: str, root: Path) -> list[dict[str, float]]:
     """What four turns of the loop report, by objective."""
     tokens, validation = write_toy(root / name)
-    torch.manual_seed(0)
-    generator = plugins.load("generators", "lstm").Generator(TINY["lstm"], VOCAB, CONTEXT)
-    module = plugins.load("objectives", name)
-    for judge in plugins.names("discriminators"):
-        torch.manual_seed(1)
-        discriminator = plugins.load("discriminators", judge).Discriminator(JUDGES[judge], VOCAB)
-        try:
-            objective = module.Objective(module.Config(), generator, discriminator)
-            break
-        except UserError:
-            continue
+    generator, discriminator, objective = players(name)
     optimizers = {
         "generator": adamw(generator, 1e-2, 0.0),
         "discriminator": adamw(torch.nn.ModuleList([discriminator, objective]), 1e-2, 0.0),
