@@ -13,7 +13,9 @@ else:
     Preset = Literal[tuple(preset_names())]
     Protocol = Literal[tuple(protocol_names())]
 
-SOURCES = ("paths", "train", "valid", "test", "docstrings")
+SOURCES = {"paths": (), "train": (), "valid": (), "test": (), "docstrings": (), "oracle": None, "grammar": None}
+"""Where text may come from, and what says that it does not."""
+DRAWN = {"oracle": "a synthetic oracle", "grammar": "a grammar"}
 
 
 def overrides(corpus: Mapping[str, Any], seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,8 +25,8 @@ def overrides(corpus: Mapping[str, Any], seed: int, settings: Mapping[str, Any])
 
 def chosen_source(corpus: Mapping[str, Any]) -> dict[str, Any]:
     """The given keys; when they name a source of text, it stands instead of the preset's, not beside it."""
-    replaced = dict.fromkeys(SOURCES, ()) if any(corpus.get(name) for name in SOURCES) else {}
-    return replaced | dict(corpus)
+    chosen = any(corpus.get(name, absent) not in (absent, []) for name, absent in SOURCES.items())
+    return (dict(SOURCES) if chosen else {}) | dict(corpus)
 
 
 def corpus_name(corpus: Mapping[str, Any]) -> str:
@@ -32,6 +34,9 @@ def corpus_name(corpus: Mapping[str, Any]) -> str:
     if files := corpus.get("paths") or corpus.get("train"):
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         return f"{Path(files[0]).name}{more}"
+    for drawn, told in DRAWN.items():
+        if corpus.get(drawn) is not None:
+            return told
     if packages := corpus.get("docstrings"):
         return "docstrings of " + ", ".join(packages)
     return "embedded corpus"

@@ -14,6 +14,7 @@ import polars as pl
 from pydantic import Field
 from tokenizers import models, pre_tokenizers, trainers
 
+from gdcore.corpora.drawn import VOCABULARY
 from gdcore.errors import UserError
 from gdcore.progress import Progress
 from gdcore.settings import Settings
@@ -139,7 +140,8 @@ def fit(config: TokenizerConfig, corpus: Path) -> Tokenizer:
     kind, why = (config.kind, "as configured") if config.kind != "auto" else choose(corpus)
     known = pl.Series("token", dtype=pl.String)
     if kind != "bpe":
-        known = most_frequent(count_tokens(train, kind, config.lowercase), config)
+        counts = count_tokens(train, kind, config.lowercase)
+        known = most_frequent(with_vocabulary(counts, kind, config, corpus), config)
     if config.kind == "auto" and kind == "word":
         unknown = unknown_share(count_tokens(corpus / "valid.parquet", "word", config.lowercase), known)
         why += f", and {unknown:.1%} of the valid split's are unknown"
@@ -173,6 +175,17 @@ def choose(corpus: Path) -> tuple[Kind, str]:
 def most_frequent(counts: pl.DataFrame, config: TokenizerConfig) -> pl.Series:
     """The tokens that are kept: often enough seen, as many as fit."""
     return counts.filter(pl.col("count") >= config.min_count)["token"].head(config.vocab_size - len(SPECIALS))
+
+
+def with_vocabulary(counts: pl.DataFrame, kind: Kind, config: TokenizerConfig, corpus: Path) -> pl.DataFrame:
+    """With every token of a corpus that knows all its words and keeps them in `vocabulary.txt`, be it never seen."""
+    if not (corpus / VOCABULARY).exists():
+        return counts
+    words = pl.Series("text", (corpus / VOCABULARY).read_text("utf-8").split())
+    types = split_texts(words, kind, config.lowercase).types
+    own = pl.DataFrame({"token": types, "count": [config.min_count] * len(types)}, schema=counts.schema)
+    largest = pl.concat([counts, own]).group_by("token").agg(pl.col("count").max())
+    return largest.sort("count", "token", descending=[True, False])
 
 
 def unknown_share(counts: pl.DataFrame, known: pl.Series) -> float:

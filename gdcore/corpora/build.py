@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from gdcore.corpora import docstrings, segmentation
+from gdcore.corpora import docstrings, drawn, segmentation
 from gdcore.corpora.clean import REPAIRS, clean
 from gdcore.corpora.config import EMBEDDED, CorpusConfig
 from gdcore.corpora.sources import READERS, identity, source_files, source_versions, sources
@@ -46,7 +46,11 @@ def build_corpus(config: CorpusConfig, out: Path) -> Iterator[Progress]:
     Raises UserError, and leaves nothing behind, when a source cannot be used, when every record is rejected, and when
     a split would be empty.
     """
-    blocks = _read_packages(config) if config.packages else _read_files(config)
+    drawn_from = drawn.source(config)
+    if drawn_from:
+        blocks = (Block(*each) for each in drawn.read(config, drawn_from))
+    else:
+        blocks = _read_packages(config) if config.packages else _read_files(config)
     division = Division(config)
     read, names = 0, set[str]()
     reasons, repaired, characters = Counter[str](), Counter[str](), np.zeros(3, dtype=np.int64)
@@ -87,6 +91,8 @@ def build_corpus(config: CorpusConfig, out: Path) -> Iterator[Progress]:
                 "sources": len(names),
             }
         )
+        if drawn_from:
+            drawn.keep(drawn_from, writer.draft)
 
 
 class Division:
@@ -95,8 +101,8 @@ class Division:
     def __init__(self, config: CorpusConfig) -> None:
         self.config = config
         # What is drawn out of the texts that were not given for valid or test.
-        self.valid = 0.0 if "valid" in config.sides else config.valid_fraction
-        self.test = 0.0 if "test" in config.sides else config.test_fraction
+        self.valid = 0.0 if config.drawn or "valid" in config.sides else config.valid_fraction
+        self.test = 0.0 if config.drawn or "test" in config.sides else config.test_fraction
         self.seen = {split: Seen() for split in ("test", "valid", "train")}  # in the order in which they are read
 
     def divide(self, frame: pl.DataFrame, given: str) -> pl.DataFrame:
@@ -156,6 +162,13 @@ def _require_texts(
             "Mend the files, or the corpus settings that reject them."
         )
     empty = [split for split, num in splits.items() if not num]
+    if empty and config.train:
+        top = "; ".join(f"{reason} {num:,} times (first: {examples[reason]})" for reason, num in reasons.most_common(2))
+        raise UserError(
+            f"None of the corpus's {used:,} usable texts is left for {' or '.join(empty)}. "
+            + (f"Left out: {top}. " if top else "")
+            + "Give the splits files that share no texts, the test split being served first."
+        )
     if empty:
         raise UserError(
             f"The corpus has {used:,} usable texts, and none of them falls in {' or '.join(empty)}. Give more "

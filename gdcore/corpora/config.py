@@ -26,11 +26,47 @@ EMBEDDED = (
 )
 
 
+class DrawnConfig(Settings):
+    """How much is drawn of a source that never ends."""
+
+    seed: int = Field(default=0, ge=0)
+    """Which texts: the same seed gives the same ones, and more of them begin with the same ones."""
+    train: int = Field(default=10_000, ge=1)
+    """Texts of the train split."""
+    valid: int = Field(default=1_000, ge=1)
+    """Texts of the valid split."""
+    test: int = Field(default=10_000, ge=1)
+    """Texts of the test split."""
+
+
+class OracleConfig(DrawnConfig):
+    """The synthetic oracle: an LSTM of random weights (`gdcore.corpora.oracle`)."""
+
+    parameters: str | None = None
+    """A `.npz` file of its weights, such as the published ones; without, they are drawn."""
+    parameters_seed: int = Field(default=0, ge=0)
+    """Seed of the weights, where they are drawn."""
+    vocab_size: int = Field(default=5_000, ge=2, le=1_000_000)
+    """Words, where the weights are drawn."""
+    dim: int = Field(default=32, ge=1)
+    """Width of its embedding and of its hidden state, where the weights are drawn."""
+    length: int = Field(default=20, ge=1)
+    """Words of a text; every text has so many."""
+
+
+class GrammarConfig(DrawnConfig):
+    """A probabilistic context-free grammar (`gdcore.corpora.grammar`)."""
+
+    file: str | None = None
+    """Its rules, one a line: `NP -> Det N [0.7] | Name [0.3]`, words in quotes. Without, a small English."""
+
+
 class CorpusConfig(Settings):
     """Which texts, from where, and which side of the split each falls on.
 
-    Give one source: `paths`, or `train` (with `valid` and `test` when the split is given), or `docstrings`. None of
-    them means the embedded corpus: the documentation of the packages gdflow itself stands on.
+    Give one source: `paths`, or `train` (with `valid` and `test` when the split is given), or `docstrings`, or
+    `oracle`, or `grammar`. None of them means the embedded corpus: the documentation of the packages gdflow itself
+    stands on.
     """
 
     paths: tuple[str, ...] = ()
@@ -45,6 +81,10 @@ class CorpusConfig(Settings):
     docstrings: tuple[str, ...] = ()
     """Installed packages whose documentation strings are the corpus, by import name; `stdlib` is Python's own library.
     A name ending in `?` is read where it is installed and left out where it is not."""
+    oracle: OracleConfig | None = None
+    """Draw the texts from a synthetic oracle, whose likelihoods are known."""
+    grammar: GrammarConfig | None = None
+    """Draw the texts from a grammar, whose likelihoods are known."""
     text_column: str = "text"
     """Key of the text in a `.jsonl` object."""
     prompt_column: str | None = None
@@ -70,7 +110,7 @@ class CorpusConfig(Settings):
     @model_validator(mode="after")
     def one_source(self) -> Self:
         """Refuse two sources at once, a split without train, and fractions or lengths that leave nothing."""
-        given = [name for name in ("paths", "train", "docstrings") if getattr(self, name)]
+        given = [name for name in ("paths", "train", "docstrings", "oracle", "grammar") if getattr(self, name)]
         if len(given) > 1:
             raise ValueError(f"give one source of text, not {' and '.join(given)}")
         if (self.valid or self.test) and not self.train:
@@ -88,7 +128,12 @@ class CorpusConfig(Settings):
     @property
     def packages(self) -> tuple[str, ...]:
         """The packages to read; none when the corpus is the user's files."""
-        return () if self.paths or self.train else self.docstrings or EMBEDDED
+        return () if self.paths or self.train or self.drawn else self.docstrings or EMBEDDED
+
+    @property
+    def drawn(self) -> DrawnConfig | None:
+        """How much is drawn, of a corpus that is drawn rather than read."""
+        return self.oracle or self.grammar
 
     @property
     def sides(self) -> dict[str, tuple[str, ...]]:

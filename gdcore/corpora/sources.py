@@ -6,7 +6,7 @@ from os.path import commonpath
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gdcore.corpora import docstrings, jsonl, text
+from gdcore.corpora import docstrings, drawn, jsonl, text
 from gdcore.corpora.config import CorpusConfig
 from gdcore.errors import UserError
 
@@ -61,7 +61,8 @@ def sources(config: CorpusConfig) -> list[Source]:
 
 def source_files(config: CorpusConfig) -> list[Path]:
     """The user's files, absolute, in reading order; none for documentation. Raises UserError as `sources` does."""
-    return [source.path for source in sources(config)]
+    defining = drawn.defining_file(config)
+    return [source.path for source in sources(config)] + ([defining] if defining else [])
 
 
 def source_versions(config: CorpusConfig) -> dict[str, str]:
@@ -74,10 +75,14 @@ def identity(config: CorpusConfig) -> dict[str, Any]:
 
     Two machines, or two folders, that hold the same files give the same identity.
     """
-    options = config.model_dump(mode="json", exclude={"paths", "train", "valid", "test", "docstrings"})
+    sources_of_text = {"paths", "train", "valid", "test", "docstrings"}
+    options = config.model_dump(
+        mode="json",
+        exclude={**dict.fromkeys(sources_of_text, True), "oracle": {"parameters"}, "grammar": {"file"}},
+    )
     files = [[source.side, source.name, _sha256(source.path)] for source in sources(config)]
     packages = [list(item) for item in source_versions(config).items()]  # their order decides which repetition stays
-    return {"options": options, "files": files, "packages": packages}
+    return {"options": options, "files": files, "packages": packages, "drawn": drawn.digest(config)}
 
 
 def _sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from typing_extensions import TypedDict
 
+from gdcore.corpora.exact import Verdict
 from gdcore.evaluation.intervals import Ratio, Values
 from gdcore.evaluation.ngram_counts import Counts, Ints, Postings
 
@@ -58,6 +59,8 @@ class Likelihoods:
     """The same of some training texts."""
     next_tokens: NextTokens | None = None
     """Guesses at the held-out texts' tokens; a generator with latent variables has none."""
+    tempered: Ratio | None = None
+    """As `held_out`, but of the distribution that these samples come from: at their temperature."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Evidence:
     of_both: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
     answers: Sequence[Texts] | None = None
     """To each sample the real answers to its prompt, where samples answer prompts."""
+    oracle: Callable[[], Verdict] | None = None
+    """What the distribution that real text was drawn from says of the samples, where there is such a one."""
 
     def once(self, key: str, make: Callable[[], T]) -> T:
         """What `make` gives, made once for these references; it must not look at the samples."""

@@ -48,6 +48,7 @@ class Plane(NamedTuple):
 PLANES = (
     Plane("wording", "self_bleu_4", "bleu_4", -1, 1, (1.0, 0.0)),
     Plane("language_models", "lm_score", "reverse_lm", -1, -1, (10.0, 10.0)),
+    Plane("oracle", "nll_oracle", "nll_tempered", -1, -1, (12.0, 12.0)),
 )
 
 

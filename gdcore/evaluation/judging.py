@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
+from gdcore.corpora.exact import ExactSource
 from gdcore.errors import UserError
 from gdcore.evaluation.cautions import cautions
 from gdcore.evaluation.evidence import Evidence, Exhibit, Likelihoods, Training, joined
@@ -37,9 +39,14 @@ class Judge:
     """Real texts, made ready once to hold any number of sets of samples against them."""
 
     def __init__(
-        self, references: Sequence[str], train: Sequence[str] | None = None, protocol: str | Protocol = "gdflow"
+        self,
+        references: Sequence[str],
+        train: Sequence[str] | None = None,
+        protocol: str | Protocol = "gdflow",
+        oracle: ExactSource | None = None,
     ):
-        """Raises UserError where no reference holds any text."""
+        """`oracle`: what the references were drawn from, where that is known. Raises UserError where none has text."""
+        self.oracle = oracle
         self.protocol = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
         real = [text for text in references if text.strip()]
         if not real:
@@ -66,7 +73,8 @@ class Judge:
         `answers` are what people answered to each sample's prompt, where it has one. `only` these metrics of the
         protocol, where any are named: each is what it would be beside the others.
         """
-        units = self._units(self._at_most(samples, self.protocol.samples, self.protocol.draw))
+        judged = self._at_most(samples, self.protocol.samples, self.protocol.draw)
+        units = self._units(judged)
         evidence = Evidence(
             units,
             self.references,
@@ -75,6 +83,7 @@ class Judge:
             self.protocol.seed,
             self._of_references,
             answers=None if answers is None else self._answers(answers),
+            oracle=partial(self.oracle.judge, judged) if self.oracle else None,
         )
         measured: dict[str, Measurement] = {}
         exhibits: list[Exhibit] = []

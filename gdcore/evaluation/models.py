@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from gdcore import plugins
+from gdcore.corpora import drawn
+from gdcore.corpora.exact import ExactSource
 from gdcore.errors import UserError
 from gdcore.evaluation import protocol as protocols
 from gdcore.evaluation.breakdown import nll_by_label
@@ -30,6 +32,7 @@ from gdcore.evaluation.intervals import Figure, Ratio, figure
 from gdcore.evaluation.judging import Judge, texts_digest
 from gdcore.evaluation.next_tokens import held_out_guesses
 from gdcore.evaluation.selection import compare, criteria_protocol, select
+from gdcore.evaluation.tempered import tempered_nll
 from gdcore.metrics.nll import held_out
 from gdcore.networks import latent
 from gdcore.progress import Progress
@@ -50,9 +53,10 @@ GRID = (
 )
 """Each way of making a model safer than it is, so that a claim to be better is held against all of them."""
 CURVE_METRICS = (
-    "nll", "exact_match", "bleu", "self_bleu", "lm_score", "reverse_lm", "distinct", "unique", "copy_rate", "length",
+    "nll", "nll_tempered", "nll_oracle", "exact_match", "bleu", "self_bleu", "lm_score", "reverse_lm", "distinct",
+    "unique", "copy_rate", "length",
 )  # fmt: skip
-"""Both planes of the frontier, and what shows that a decoding went wrong."""
+"""Every plane of the frontier, and what shows that a decoding went wrong."""
 NUM_JUDGED = 2000
 """Texts of each side that the discriminator is asked about."""
 LIKELIHOODS = "likelihoods.npz"
@@ -139,12 +143,13 @@ def evaluate_models(
     train, valid, test = splits["train"], splits["valid"], splits["test"]
     tokenizer = Tokenizer.load(tokens)
     protocol = protocols.load(config.protocol)
-    judge = Judge(test.texts, train.texts, protocol)
+    source = drawn.kept(corpus)
+    judge = Judge(test.texts, train.texts, protocol, source)
     (out / "samples").mkdir(parents=True, exist_ok=True)
 
     num = min(config.num_samples, len(test.prompted)) if test.prompted else config.num_samples
     answers = test.answers(num)
-    rows: list[Row] = [_real_row(train, valid, test, num, protocol)]
+    rows: list[Row] = [_real_row(train, valid, test, num, protocol, source)]
     # Answers are shown beside the same prompts; texts without prompts come from all over the split.
     step = max(1, len(test.texts) // NUM_SHOWN)
     quoted = test.prompted or sorted(range(len(test.texts)), key=lambda row: (row % step, row))
@@ -168,7 +173,11 @@ def evaluate_models(
         for i, (decoding, texts) in enumerate(drawing.each(config.decodings, test, num)):
             path = out / "samples" / f"{model}_{slug(decoding)}.txt"
             path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
-            # The likelihood is the model's own, at temperature 1, whatever the decoding.
+            # The likelihoods are the model's own, at temperature 1, whatever the decoding, but for the tempered one.
+            if "nll_tempered" in protocol.metrics:
+                ends = source is None or source.ends
+                tempered = tempered_nll(generator, test.shards, decoding, ends=ends)
+                likelihoods = replace(likelihoods, tempered=tempered)
             result = judge(texts, likelihoods, answers=answers, only=config.curve_metrics if i else ())
             if latent.noise_dim(generator):
                 result["warnings"] = [*result["warnings"], latent.BOUND]
@@ -219,14 +228,16 @@ def _open(corpus: Path, tokens: Path, validation: Path, split: str) -> Split:
     return Split(texts, prompts, labels, Shards.open(tokens, split, kept))
 
 
-def _real_row(train: Split, valid: Split, test: Split, num: int, protocol: protocols.Protocol) -> Row:
+def _real_row(
+    train: Split, valid: Split, test: Split, num: int, protocol: protocols.Protocol, source: ExactSource | None
+) -> Row:
     """As many real texts as samples, held against the test split as they are: from valid, and where it is small, train.
 
     A text taken from train is no copy of itself: it is left out of what copies are looked for in.
     """
     from_valid = valid.texts[:num]
     topped_up = train.texts[: num - len(from_valid)]
-    result = Judge(test.texts, train.texts[len(topped_up) :], protocol)([*from_valid, *topped_up])
+    result = Judge(test.texts, train.texts[len(topped_up) :], protocol, source)([*from_valid, *topped_up])
     result["counts"] |= {"from_valid": len(from_valid), "from_train": len(topped_up)}
     return {"model": "real", "decoding": None, **result}
 

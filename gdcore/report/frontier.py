@@ -45,6 +45,13 @@ PLANES = {
         "An independent language model learns from one side and reads the other: nats of surprise a word. The "
         "better model is lower at the same place on the horizontal axis; left of real text is safer, not better.",
     ),
+    "oracle": Words(
+        "The two numbers of the oracle",
+        "NLL under the oracle: unlikelier samples →",
+        "held-out NLL at that temperature",
+        "What the known source of the real text says of the samples, and what the model at that temperature says of "
+        "real text. The better model is lower at the same place on the horizontal axis.",
+    ),
 }
 
 

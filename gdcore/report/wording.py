@@ -76,6 +76,23 @@ METRICS = {
     "next_word_gain": Metric(
         "next word, over n-grams", "first guesses right, more than of that model", 3, "likelihood", False, "higher"
     ),
+    "nll_tempered": Metric(
+        "held-out NLL, tempered",
+        "surprise at unseen real text of the model as it is decoded: at the row's temperature",
+        3,
+        "likelihood",
+        True,
+    ),
+    "nll_oracle": Metric(
+        "NLL under the oracle",
+        "surprise at the samples of the distribution that real text was drawn from, nats per token",
+        3,
+        "quality",
+        True,
+    ),
+    "in_language": Metric(
+        "in the language", "texts that the source of the real text could have written", 4, "quality", False, "higher"
+    ),
     "bleu_2": Metric("BLEU-2", "wording that real text has too, pieces of up to 2 (3, 4, 5) words", 3, "quality"),
     **{f"bleu_{n}": Metric(f"BLEU-{n}", "", 3, "quality", n == 4) for n in range(3, 10)},
     "self_bleu_2": Metric(
