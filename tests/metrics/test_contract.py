@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gdcore import plugins
+from gdcore.corpora.exact import Verdict
 from gdcore.evaluation.evidence import Evidence, Likelihoods, NextTokens, Training, joined
 from gdcore.evaluation.intervals import Figure, Ratio, Sampling, figures
 from gdcore.report import wording
@@ -23,11 +24,15 @@ def test_metric(name: str, random_texts: Callable[..., Texts]) -> None:
     training = Training(frozenset(joined(references)), references)
     held_out = Ratio(np.linspace(1, 9, 40), np.full(40, 3.0))
     guesses = NextTokens(np.arange(120) % 7, np.repeat(np.arange(40), 3), lambda order: np.arange(120) % (order + 4))
-    likelihoods = Likelihoods(held_out, np.full(40, 20.0), held_out, guesses)
+    likelihoods = Likelihoods(held_out, np.full(40, 20.0), held_out, guesses, held_out)
+    verdict = Verdict(np.linspace(2, 8, 40), np.full(40, 4.0), np.arange(40) % 3 > 0)
     answers = [[text, *references[:row]] for row, text in enumerate(references)]
 
     def evidence(step: int = 1) -> Evidence:
-        return Evidence(samples[::step], references[::step], training, likelihoods, answers=answers[::step])
+        oracle = Verdict(*(values_N[::step] for values_N in verdict))
+        return Evidence(
+            samples[::step], references[::step], training, likelihoods, answers=answers[::step], oracle=lambda: oracle
+        )
 
     def measured(evidence: Evidence) -> dict[str, Figure]:
         return figures(metric.score(config, evidence), SAMPLING)
