@@ -165,7 +165,10 @@ def load(path: Path, length: int | None = None) -> Oracle:
     Raises UserError, naming the file and the key, for what is missing, of a wrong shape, or no number.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array")
             arrays = {key: _array(file, key, path) for key in (*KEYS, *(["length"] if length is None else []))}
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; expected the .npz file of an oracle's parameters") from None

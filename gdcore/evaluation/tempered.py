@@ -12,9 +12,9 @@ from gdcore.batches import ordered_batches
 from gdcore.evaluation.intervals import Ratio
 from gdcore.likelihood import chunk_size
 from gdcore.networks import latent
-from gdcore.sampling import FORBIDDEN, Decoding
+from gdcore.sampling import Decoding
 from gdcore.shards import Shards
-from gdcore.tokenizer import EOS
+from gdcore.tokenizer import EOS, FORBIDDEN
 
 
 @torch.no_grad()

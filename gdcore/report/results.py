@@ -15,7 +15,7 @@ import numpy as np
 from gdcore.errors import UserError
 from gdcore.evaluation.comparison import across_seeds
 from gdcore.evaluation.intervals import Figure
-from gdcore.report import wording
+from gdcore.report import two_numbers, wording
 from gdcore.runs import Run
 from gdcore.settings import Settings
 
@@ -61,8 +61,8 @@ class Outcome(NamedTuple):
 def tabulate(about: str, trials: Sequence[Trial]) -> dict[str, Any]:
     """`{"about", "protocol", "seeds", "rows", "failures"}`; a row is a system at one decoding, over all seeds.
 
-    A system without fine-tuning is the row of its pretrained model. Raises UserError where trials were judged under
-    different protocols.
+    `two_numbers` stands beside them where the protocol has both. A system without fine-tuning is the row of its
+    pretrained model. Raises UserError where trials were judged under different protocols.
     """
     outcomes = [_outcome(trial, trial.run) for trial in trials if trial.run]
     protocols = {each.judged["protocol"] for each in outcomes}
@@ -95,7 +95,9 @@ def tabulate(about: str, trials: Sequence[Trial]) -> dict[str, Any]:
     ]
     failures = [trial.model_dump() for trial in trials if trial.failure]
     seeds = sorted({trial.seed for trial in trials})
-    return {"about": about, "protocol": next(iter(protocols), None), "seeds": seeds, "rows": rows, "failures": failures}
+    table = {"about": about, "protocol": next(iter(protocols), None), "seeds": seeds, "rows": rows}
+    found = two_numbers.read(figures)
+    return {**table, **({"two_numbers": found} if found else {}), "failures": failures}
 
 
 def baseline_names(outcomes: Sequence[Outcome]) -> dict[str, str]:
@@ -142,7 +144,9 @@ def markdown(table: Mapping[str, Any]) -> str:
     ]
     failures = "".join(f"\n- {each['system']}, seed {each['seed']}: {each['failure']}" for each in table["failures"])
     text = "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *lines])
-    return f"{table['about']}\n\n{_caption(table)}\n\n{text}\n" + (f"\nFailed:\n{failures}\n" if failures else "")
+    numbers = f"\n{two_numbers.markdown(table['two_numbers'])}" if "two_numbers" in table else ""
+    text = f"{table['about']}\n\n{_caption(table)}\n\n{text}\n{numbers}"
+    return text + (f"\nFailed:\n{failures}\n" if failures else "")
 
 
 def _caption(table: Mapping[str, Any]) -> str:
