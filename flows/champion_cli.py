@@ -38,6 +38,8 @@ def release(
     asked = {"--approve": approve, "--reject": reject, "--judge": judge, "--rollback": rollback, "--history": history}
     if len(given := [option for option, chosen in asked.items() if chosen]) > 1:
         raise UserError(f"{' and '.join(given)} do not go together: give one of them")
+    if (by or comment) and not (approve or reject or rollback):
+        raise UserError("--by and --comment go with --approve, --reject or --rollback: they say who decided, and why")
     if history:
         answer(_history(home, name), json, results.show_history)
         return
@@ -81,14 +83,15 @@ def drift(
     from flows.results import show_drift
     from flows.server import connected
     from gdcore.corpora.config import CorpusConfig
+    from gdcore.explain import parsed
 
     given = {"paths": corpus, "train": train, "text_column": text_column, "prompt_column": prompt_column}
-    chosen = CorpusConfig.model_validate({key: value for key, value in given.items() if value})
+    chosen = parsed(CorpusConfig, {key: value for key, value in given.items() if value})
     with quiet_stdout(), connected(home) as ready:
         from flows.drift import drift as drift_flow
         from gdcore.release.drift import DriftConfig
 
-        limits = DriftConfig.model_validate(settings(set_))
+        limits = parsed(DriftConfig, settings(set_))
         ready()
         result = drift_flow(_existing(home, name), chosen, limits, home.absolute())
     answer(result, json, show_drift)
@@ -106,7 +109,7 @@ def champion_bundle(home: Path, name: str) -> Path:
     from gdcore.artifacts import Store
     from gdcore.release.champion import Champion
 
-    return Champion(Store(home.absolute() / "artifacts"), name).bundle()
+    return Champion(Store(home.absolute() / "artifacts"), _existing(home, name)).bundle()
 
 
 def _history(home: Path, name: str) -> dict[str, object]:
@@ -124,9 +127,11 @@ def _history(home: Path, name: str) -> dict[str, object]:
 
 
 def _existing(home: Path, name: str) -> str:
-    """The name given; left out, the only one there is, or the default."""
+    """The name given; left out, the only one there is, or the default. Raises UserError for one that is not there."""
     from gdcore.artifacts import Store
     from gdcore.release.champion import DEFAULT, names
 
     known = names(Store(home.absolute() / "artifacts"))
+    if name and known and name not in known:
+        raise UserError(f"there is no champion named {name!r}; there are {', '.join(known)}")
     return name or (known[0] if len(known) == 1 else DEFAULT)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer import Argument, Option
 
-from flows import champion_cli, classify_cli, compare_cli, track_cli
+from flows import champion_cli, classify_cli, compare_cli, generate_cli, track_cli
 from flows.console import Commands, Terminated, answer, quiet_stdout, settings, sigterm_raises
 from flows.options import (
     HERE,
@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 store_app = typer.Typer(invoke_without_command=True, help="What has been built: list it, check it.")
 app.add_typer(store_app, name="store")
+app.command(epilog=generate_cli.EXAMPLES)(generate_cli.generate)
 app.command(epilog=classify_cli.EXAMPLES)(classify_cli.classify)
 app.command(epilog=champion_cli.RELEASE_EXAMPLES)(champion_cli.release)
 app.command(epilog=champion_cli.DRIFT_EXAMPLES)(champion_cli.drift)
@@ -143,7 +144,9 @@ def evaluate(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     out: Annotated[Path | None, Option(help="Folder to write evaluation.json and report.html to, for files.")] = None,
-    run: Annotated[str, Option(help="Judge this run's models again instead of files.")] = "latest",
+    run: Annotated[
+        str | None, Option(help="Judge this run's models again instead of files; by default the latest.")
+    ] = None,
     protocol: Annotated[str, Option(help="How to judge; `gdflow list protocols` names them.")] = "gdflow",
     home: Home = HERE,
     json: Json = False,
@@ -154,6 +157,8 @@ def evaluate(
     if samples or references:
         if not (samples and references):
             raise UserError("--samples and --references go together: generated texts are judged against real ones.")
+        if run:
+            raise UserError("--run and --samples do not go together: a run is judged again, or two files are")
         from gdcore.evaluation import files as file_evaluation
 
         if out:
@@ -171,7 +176,7 @@ def evaluate(
         from flows.evaluate import evaluate as evaluate_flow
 
         ready()
-        result = evaluate_flow(run=run, protocol=protocol, home=home.absolute())
+        result = evaluate_flow(run=run or "latest", protocol=protocol, home=home.absolute())
     answer(result, json, show_rows)
 
 
@@ -212,67 +217,6 @@ def sweep(
     answer(result, json, lambda result: typer.echo(Path(result["results"]).read_text("utf-8")))
     if result["failures"]:
         raise UserError(f"{len(result['failures'])} trials failed; the table says which, and why")
-
-
-@app.command(
-    epilog="""Examples:\n
-    gdflow generate\n
-    gdflow generate --bundle DIR --num 20 --seed 1 --temperature 0.8 --top-p 0.95\n
-    gdflow generate --champion\n
-    gdflow generate --candidates 16 --choose discriminator
-
-    gdflow generate --prompt "What is a tensor?" --json"""
-)
-def generate(
-    bundle: Annotated[Path | None, Option(help="Folder of an exported bundle; by default the latest run's.")] = None,
-    num: Annotated[int, Option(min=1, help="How many texts (a prompt).")] = 5,
-    seed: Annotated[int, Option(min=0, help="The same seed gives the same texts.")] = 0,
-    temperature: Annotated[
-        float, Option(min=0, help="Below 1 plays safe, above 1 dares; 0 takes the likeliest.")
-    ] = 1.0,
-    top_k: Annotated[int, Option(min=0, help="Draw among the k likeliest tokens; 0: all.")] = 0,
-    top_p: Annotated[float, Option(min=0, max=1, help="Draw among the likeliest tokens that hold this mass.")] = 1.0,
-    min_p: Annotated[
-        float, Option(min=0, max=1, help="Draw among tokens at least this many times as probable as the likeliest.")
-    ] = 0.0,
-    candidates: Annotated[int, Option(min=1, help="Texts drawn for each one that is kept.")] = 1,
-    choose: Annotated[
-        str, Option(help="Which is kept: the likeliest (likelihood), or what the judge favours (discriminator).")
-    ] = "likelihood",
-    max_tokens: Annotated[int | None, Option(min=1, help="Longest text, in tokens.")] = None,
-    prompt: Annotated[list[str], Option(help="What the text is to answer. Repeatable.")] = NONE,
-    champion: Annotated[bool, Option("--champion", help="Take the champion's bundle, not the latest run's.")] = False,
-    name: Annotated[str, Option(help="Which champion.")] = "champion",
-    home: Home = HERE,
-    json: Json = False,
-) -> None:
-    """Generate texts from an exported bundle."""
-    folder = bundle or home / "runs" / "latest" / "bundle"
-    if champion and not bundle:
-        folder = champion_cli.champion_bundle(home, name)
-    if not (folder / "manifest.json").exists():
-        what = "is no bundle" if bundle else "is not there yet"
-        raise UserError(f"{folder} {what}. Give an exported bundle with --bundle, or make one with `gdflow run`.")
-    from gdcore.serving.session import Session
-
-    session = Session(folder)
-    try:
-        texts = session.generate(
-            num=num * max(1, len(prompt)),
-            prompts=[text for text in prompt for _ in range(num)] or None,
-            seed=seed,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            max_tokens=max_tokens,
-            min_p=min_p,
-            candidates=candidates,
-            choose=cast(Any, choose),
-        )
-    except ValueError as error:  # an argument out of its range
-        raise UserError(str(error)) from error
-    result = {"texts": texts, "bundle": str(folder.resolve()), "seed": seed}
-    answer(result, json, lambda result: typer.echo("\n".join(result["texts"])))
 
 
 @app.command(
@@ -326,12 +270,11 @@ def runs(home: Home = HERE, json: Json = False) -> None:
 
 @app.command("list", epilog="Example: gdflow list objectives")
 def list_(kind: Annotated[str, Argument(help="What to name.")], home: Home = HERE, json: Json = False) -> None:
-    """Name the generators, discriminators, objectives, metrics, presets, corpora or protocols there are."""
+    """Name the generators, discriminators, objectives, metrics, presets, corpora, protocols or sweeps there are."""
+    from flows.plans import plan_names
     from flows.presets import preset_names
     from gdcore import plugins
-
-    def protocols() -> list[str]:
-        return sorted(path.stem for path in (plugins.HERE / "protocols").glob("*.yaml"))
+    from gdcore.evaluation.protocol import names as protocol_names
 
     def corpora() -> list[str]:
         """Those that have a card in `data/` (not part of a wheel), and the one that is always there."""
@@ -341,7 +284,7 @@ def list_(kind: Annotated[str, Argument(help="What to name.")], home: Home = HER
         name: lambda name=name: plugins.names(name)
         for name in ("generators", "discriminators", "objectives", "metrics")
     }
-    kinds |= {"presets": preset_names, "corpora": corpora, "protocols": protocols}
+    kinds |= {"presets": preset_names, "corpora": corpora, "protocols": protocol_names, "sweeps": plan_names}
     if kind not in kinds:
         raise UserError(f"there is nothing of the kind {kind!r} to list; there are {', '.join(kinds)}")
     names = kinds[kind]()

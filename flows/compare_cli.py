@@ -5,9 +5,11 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from flows.console import answer
-from flows.options import HERE, Home, Json
+from flows.options import HERE, NONE, Home, Json
+from gdcore.errors import UserError
 
-NONE: list[str] = []
+WIDTHS = {"": 12, "B is": 13}
+"""Of the columns that hold words: the longest word of a label, the longest verdict."""
 
 EXAMPLES = """Examples:\n
     gdflow compare latest:pretrained latest:finetuned\n
@@ -25,10 +27,12 @@ def compare(
     json: Json = False,
 ) -> None:
     """Hold one result against another: differences with intervals, tests, a verdict, and what would settle it."""
-    from gdcore.evaluation.side_by_side import headlines, read_side, side_by_side
+    from gdcore.evaluation.side_by_side import headlines, named, read_side, side_by_side
 
+    if metric and every:
+        raise UserError("--metric and --all do not go together: give one of them")
     left, right = ([read_side(name, home) for name in given.split(",")] for given in (a, b))
-    chosen = metric or (None if every else headlines())
+    chosen = named(metric, [*left, *right]) if metric else None if every else headlines()
     answer(dict(side_by_side(left, right, chosen)), json, _show)
 
 
@@ -47,7 +51,8 @@ def _show(result: dict[str, Any]) -> None:
     lines.caption_justify = "left"
     for heading in ("", "A", "B", "real text", "B − A", "p (Holm)", "B is", "to settle it"):
         side = "left" if heading in ("", "B is", "to settle it") else "right"
-        lines.add_column(heading, justify=side, overflow="fold")  # a number that is cut is another number
+        # A number that is cut is another number, and a word that is broken is none.
+        lines.add_column(heading, justify=side, overflow="fold", min_width=WIDTHS.get(heading))
     colours = {"better": "green", "worse": "red", "no difference": "dim"}
     for each in sorted(result["contrasts"], key=lambda each: each["verdict"] == "no difference"):
         digits = wording.metric(each["metric"]).digits

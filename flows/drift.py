@@ -6,6 +6,7 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.parameters import chosen_source
 from flows.recording import recording
 from gdcore import runs
 from gdcore.artifacts import Store
@@ -33,7 +34,7 @@ def drift(
 
     Args:
         name: Which champion's text is watched.
-        corpus: The text of today; left as it is, the champion's own sources, read again.
+        corpus: What differs from the champion's own corpus; left as it is, its sources, read again.
         limits: How far the text may move.
         home: The folder that holds artifacts/ and runs/, seen from where the worker works.
     """
@@ -43,8 +44,9 @@ def drift(
         task.log.info("%s", reason)
         return {"name": name, "due": False, "reason": reason}
     config = RunConfig.model_validate(runs.find(home, champion.run).config)
-    if corpus != CorpusConfig():
-        config = config.model_copy(update={"corpus": corpus})
+    given = chosen_source(corpus.model_dump(mode="json", exclude_defaults=True))
+    own = config.corpus.model_dump(mode="json")
+    config = config.model_copy(update={"corpus": CorpusConfig.model_validate(own | given)})
     with recording(home, "drift", config) as run:
         texts = read_corpus(run, config.corpus)
         found: dict[str, Any] = {"name": name, "champion": champion.run, "run": str(run.folder)}

@@ -42,6 +42,14 @@ def corpus_name(corpus: Mapping[str, Any]) -> str:
     return "embedded corpus"
 
 
+def corpus_source(corpus: Mapping[str, Any]) -> str:
+    """Which text it is, in full: two corpora of one source are the same pipeline's, however the text has grown."""
+    files = ", ".join(corpus.get("paths") or corpus.get("train") or ())
+    text = files or corpus_name(corpus)
+    asked = corpus.get("prompt_column")
+    return f"{text}, answering {asked}" if asked else text
+
+
 def checked(
     preset: str, corpus: Mapping[str, Any], settings: Mapping[str, Any], seed: int, home: Path
 ) -> dict[str, Any]:

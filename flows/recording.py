@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect.runtime import flow_run
 
-from flows.parameters import chosen_source, corpus_name
+from flows.parameters import chosen_source, corpus_name, corpus_source
 from flows.presets import load_preset
 from gdcore import runs
 from gdcore.config import RunConfig
@@ -70,6 +70,7 @@ def challenger(run: Run) -> Challenger:
     return {
         "run": run.name,
         "about": f"{preset} · {corpus_name(run.config['corpus'])} · seed {run.config['seed']}",
+        "source": corpus_source(run.config["corpus"]),
         "bundle": run.ref("export"),
         "beside": {stage: run.ref(stage) for stage in ("corpus", "evaluation")},
     }
@@ -87,6 +88,8 @@ def finish(run: Run, promotion: Promotion, latest: bool) -> dict[str, Any]:
         **judgement(run.path("evaluation")),
         "counts": counts(run),
         "tokens": tokens(run),
+        "prompted": bool(run.config["corpus"]["prompt_column"]),
+        "own_text": bool(run.config["corpus"]["paths"] or run.config["corpus"]["train"]),
         "promotion": promotion,
     }
     run.finish(result, latest)
@@ -101,7 +104,7 @@ def stages(run: Run) -> dict[str, dict[str, Any]]:
 def tokens(run: Run) -> str:
     """What a token is in this run, and why."""
     config = json.loads((run.path("tokens") / "tokenizer_config.json").read_text("utf-8"))
-    kind = {"word": "words", "char": "characters", "bpe": "byte pairs"}[config["kind"]]
+    kind = {"word": "words", "char": "characters", "bpe": "byte pairs", "pretrained": "the model's own"}[config["kind"]]
     return f"{kind}, a vocabulary of {config['vocab_size']:,} ({config['why']})"
 
 

@@ -117,7 +117,10 @@ def _judge(run: str, name: str, home: Path) -> Judged:
         present = Champion(record.store, config.promotion.name).current()
         model = challenger(judged)
         if present and present.bundle.content == model["bundle"].content:
-            raise UserError(f"run {judged.name} made the champion {config.promotion.name!r}: it is that already")
+            raise UserError(
+                f"run {judged.name} made the champion {config.promotion.name!r}: it is that already. "
+                "`gdflow release --rollback` goes back to the one before."
+            )
         rival = present
         if present and not (record.store.path(present.bundle) / "bundle").is_dir():
             task.log.warning(

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from flows.console import size
 from gdcore.report import table as tables
+from gdcore.report import wording
 
 Result = dict[str, Any]
 
@@ -22,19 +23,21 @@ def show_run(result: Result) -> None:
     evaluation = _evaluation(result)
     console = Console()
     console.print(Group(tables.render(evaluation), tables.render_samples(evaluation)))
+    _cautions(console, list(wording.main_rows(result).values()))
     console.print(f"\n[bold]Selected: {result['selected']}.[/] {escape(result['reason'])}")
     counts = result["counts"]
     console.print(f"Texts: {counts['read']:,} read = {counts['used']:,} used + {counts['quarantined']:,} quarantined.")
     console.print(f"Tokens: {escape(result['tokens'])}.")
     console.print(promoted(result["promotion"]))
+    asking = ' --prompt "TEXT"' if result["prompted"] else ""
     _lines(
         console,
         {
             "Report": result["report"],
             "Bundle": result["bundle"],
-            "Generate": f"{_command()} generate --bundle {result['bundle']} --num 5 --seed 1",
+            "Generate": f"{_command()} generate --bundle {result['bundle']} --num 5 --seed 1" + asking,
             "See it in the UI": f"{_command()} up",
-            "Your own text": f"{_command()} run --corpus FILE_OR_FOLDER",
+            **({} if result["own_text"] else {"Your own text": f"{_command()} run --corpus FILE_OR_FOLDER"}),
         },
     )
 
@@ -55,10 +58,17 @@ def promoted(promotion: Result) -> str:
     return f"{head} {escape(promotion['reason'])}".strip()
 
 
+def _cautions(console: Console, rows: list[Result]) -> None:
+    """What warns about figures that were shown."""
+    for warning in wording.cautioned(rows):
+        console.print(f"Note: {escape(warning)}")
+
+
 def show_rows(result: Result) -> None:
     """A run judged again."""
     console = Console()
     console.print(tables.render(_evaluation(result)))
+    _cautions(console, list(wording.main_rows(result).values()))
     _lines(console, {"Report": result["report"]})
 
 
@@ -70,8 +80,7 @@ def show_texts(result: Result) -> None:
     console.print(file_table.render(result))
     for table in filter(None, (file_table.render_labels(result), *file_table.render_exhibits(result))):
         console.print(table)
-    for warning in dict.fromkeys(warning for row in reversed(result["rows"]) for warning in row["warnings"]):
-        console.print(f"Note: {escape(warning)}")
+    _cautions(console, result["rows"])
     if "out" in result:
         _lines(console, {name: f"{result['out']}/{name}" for name in ("evaluation.json", "report.html")})
 
@@ -111,7 +120,7 @@ def show_classification(result: Result) -> None:
         console,
         {
             "Assessment": result["assessment"],
-            "Bundle": result["bundle"],
+            **({"Bundle": result["bundle"]} if result["bundle"] else {}),
             "Your own text": f"{_command()} classify --corpus FILE.jsonl --label-column KEY",
         },
     )
@@ -168,12 +177,15 @@ def show_drift(result: Result) -> None:
     """Each figure of the new text beside the champion's own; then the verdict."""
     console = Console()
     if moved := result.get("moved"):
-        lines = Table("figure", "new text", "champion's own", "excess, 95 %", "limit", "")
+        lines = Table("figure", "new text", "champion's own", "excess, 95 %", "limit", "verdict")
         for each in moved:
             excess = f"{each['excess']['low']:.3f} to {each['excess']['high']:.3f}"
             verdict = "[red]moved[/]" if each["drifted"] else "[green]still[/]"
             figures = (f"{each[part]:.3f}" for part in ("value", "floor"))
             lines.add_row(each["label"], *figures, excess, f"{each['limit']:g}", verdict)
+        growth = result["growth"]
+        verdict = "[red]moved[/]" if growth["drifted"] else "[green]still[/]"
+        lines.add_row("growth", f"{growth['share']:.3f}", "", "", f"{growth['limit']:g}", verdict)
         console.print(lines)
     console.print(escape(result["reason"]))
 

@@ -129,7 +129,7 @@ def find(home: Path, name: str = "latest") -> Run:
     if len(matches) == 1:
         return matches[0]
     known = ", ".join(run.name for run in (matches or every(home))[:5]) or "none yet: start one with `gdflow run`"
-    raise UserError(f"{len(matches) or 'no'} runs of {home / 'runs'} are named {name!r}; there are {known}.")
+    raise UserError(f"{len(matches) or 'no'} runs of {home.absolute() / 'runs'} are named {name!r}; there are {known}.")
 
 
 def every(home: Path) -> list[Run]:

@@ -7,6 +7,8 @@ Three schemes, each a self-sufficient `tokenizer.json` of Hugging Face's `tokeni
 - char: every character (code point), a space being `▁`;
 - bpe: byte-level byte-pair encoding, which knows every text.
 
+A pretrained model brings a fourth, its own (`gdcore.networks.vocabulary`), which is none of the below.
+
 Runs of white space count as one space, white space at either end as none. A literal `▁` in a text is read as `_`
 (word and char). The character classes are written out below rather than as `\\p{…}`: regex engines follow different
 editions of Unicode, and ids must not depend on whose engine read the text.
@@ -26,7 +28,7 @@ from tokenizers import Tokenizer as Backend
 
 from gdcore.errors import UserError
 
-Kind = Literal["word", "char", "bpe"]
+Kind = Literal["word", "char", "bpe", "pretrained"]
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>", "<sep>")
 PAD, BOS, EOS, UNK, SEP = range(5)
 FORBIDDEN = (PAD, BOS, UNK, SEP)
@@ -122,9 +124,10 @@ class Tokenizer:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         return [encoding.ids for encoding in self.backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
-    def encode_prompt(self, prompt: str) -> list[int]:
-        """The ids of one prompt, as `Shards.row` gives them; BOS and SEP are added where the sequence is laid out."""
-        return self.encode([prompt])[0]
+    def unknown(self, text: str) -> list[str]:
+        """The pieces of a text that the vocabulary lacks, as they stand there."""
+        read = self.backend.encode(text, add_special_tokens=False)
+        return [text[begin:end] for i, (begin, end) in zip(read.ids, read.offsets, strict=True) if i == UNK]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The readable text of some ids; special tokens are skipped."""

@@ -76,6 +76,8 @@ def show_drift(run: Run, drifted: Ref) -> None:
         )
         for each in told["moved"]
     ]
+    growth = told["growth"]
+    rows.append(("✗" if growth["drifted"] else "✓", "growth", f"{growth['share']:.3f}", "", "", f"{growth['limit']:g}"))
     columns = ("", "figure", "new text", "champion's own text", "excess, 95 %", "limit")
     parts = [f"**{show.plain(told['reason'])}**", show.table(columns, rows)]
     if told["new_words"]:

@@ -14,7 +14,7 @@ from gdcore.errors import UserError
 from gdcore.progress import Progress
 from gdcore.release import champion as champions
 from gdcore.release.champion import RULE, Champion, Decision, Outcome, Overtaken
-from gdcore.release.promotion import CRITERIA
+from gdcore.release.promotion import CRITERIA, judging
 from gdcore.report import wording
 from gdcore.runs import Run, Stage
 from tasks import show
@@ -36,6 +36,8 @@ class Challenger(TypedDict):
     run: str
     about: str
     """The run's preset, corpus and seed."""
+    source: str
+    """The text it learnt from, as its settings name it."""
     bundle: Ref
     beside: dict[str, Ref]
     """Its corpus and evaluation."""
@@ -69,7 +71,6 @@ def contest(run: Run, config: RunConfig, challenger: Challenger, champion: Decis
         bundles = {name: path(exported) / "bundle" for name, (exported, _) in sides.items()}
         return hold(config.promotion, bundles, learnt, path(today), out, config.seed)
 
-    metric = CRITERIA[config.promotion.criterion].metric
     done = build(
         run,
         "promotion",
@@ -81,7 +82,7 @@ def contest(run: Run, config: RunConfig, challenger: Challenger, champion: Decis
             **{f"{name}'s bundle": bundle for name, (bundle, _) in sides.items()},
             **{f"{name}'s corpus": corpus for name, (_, corpus) in sides.items()},
         },
-        sources=["gdcore.release.contest", *([f"gdcore.metrics.{metric}"] if metric else [])],
+        sources=["gdcore.release.contest", *judging(config.promotion).modules],
         files=[f"gdcore/protocols/{config.promotion.protocol}.yaml"],
     )
     show_contest(run, done.ref)
@@ -109,6 +110,12 @@ def decide(run: Run, config: RunConfig, challenger: Challenger, today: Ref) -> P
         if settled := _settled(run, champion, challenger):
             return settled
         present = champion.current()
+        if present and present.source not in ("", challenger["source"]) and config.promotion.mode == "automatic":
+            raise UserError(
+                f"the champion {name!r} learnt from other text ({present.source}) than this model "
+                f"({challenger['source']}), so no rule compares them. Give this text a champion of its own "
+                f"(promotion.name), or decide yourself: `gdflow release {challenger['run']} --approve`."
+            )
         judged = contest(run, config, challenger, present, today)
         verdict = judgement(run, judged)["verdict"]
         if config.promotion.mode == "manual":

@@ -242,8 +242,9 @@ def test_run_then_everything_else(small_home: tuple[Path, dict[str, Any]]) -> No
     assert Path(result["report"]).exists()
     assert result["bundle"] == first["bundle"]
     shown = gdflow(*arguments)
-    words = ("MLE", "adversarial", "real text", "Selected:", " generate --bundle", " up\n", " run --corpus")
+    words = ("MLE", "adversarial", "real text", "Selected:", " generate --bundle", " up\n")
     assert all(word in shown.stdout for word in words), shown.stdout
+    assert " run --corpus" not in shown.stdout, "it has just been run on a text of one's own"
     assert "export       reused" in shown.stderr
     listed = json.loads(gdflow("runs", "--home", home, "--json").stdout)["runs"]
     assert Path(result["run"]).name in [each["run"] for each in listed if each["finished"]]

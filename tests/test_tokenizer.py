@@ -184,7 +184,7 @@ def test_prompts_are_encoded_apart(tmp_path):
     corpus = write_corpus(tmp_path / "c", ["the mat.", "a log.", "the cat", "a mat"] * 3, prompts=prompts * 3)
     list(build_tokens(TokenizerConfig(kind="word", min_count=1), corpus, tmp_path / "t"))
     tokenizer, shards = Tokenizer.load(tmp_path / "t"), Shards.open(tmp_path / "t", "train")
-    assert shards.row(0)[0].tolist() == tokenizer.encode_prompt("the cat?")
+    assert shards.row(0)[0].tolist() == tokenizer.encode(["the cat?"])[0]
     assert [tokenizer.decode(shards.row(i)[0]) for i in range(4)] == ["the cat?", "", "", "a dog"]
     assert [tokenizer.decode(shards.row(i)[1]) for i in range(4)] == ["the mat.", "a log.", "the cat", "a mat"]
 

@@ -4,6 +4,7 @@ A side is `NAME`, `NAME:MODEL` or `NAME:MODEL:DECODING`: a run, an `evaluation.j
 printed; by default the model that was selected, at the decoding that selection looked at.
 """
 
+import difflib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -72,13 +73,16 @@ def side_by_side(a: Sequence[Side], b: Sequence[Side], metrics: Sequence[str] | 
     """
     for each in (*a[1:], *b):
         _check_protocols(a[0], each)
+    wanted = metrics or wording.ordered(a[0].metrics)
+    if any(_cut_otherwise(one, other) for one in a for other in b):
+        wanted = [name for name in wanted if name not in PER_TOKEN]
     if len(a) == len(b) == 1:
-        contrasts = _of_two(a[0], b[0], metrics)
+        contrasts = _of_two(a[0], b[0], wanted)
     else:
         a, b = _paired_by_seed(a, b)
         real = [one.real or other.real for one, other in zip(a, b, strict=True)]
         sides = [each.metrics for each in a], [each.metrics for each in b], real
-        contrasts = compare_seeds(*sides, metrics)
+        contrasts = compare_seeds(*sides, wanted)
     if not contrasts:
         asked = f" among {', '.join(metrics)}" if metrics else ""
         raise UserError(f"{a[0].name} and {b[0].name} have no metric in common that has a better side{asked}")
@@ -92,23 +96,31 @@ def side_by_side(a: Sequence[Side], b: Sequence[Side], metrics: Sequence[str] | 
     }
 
 
-def _of_two(a: Side, b: Side, metrics: Sequence[str] | None) -> list[Contrast]:
-    same = a.held_out is not None and a.held_out == b.held_out
-    paired = {
-        name: (a.likelihoods[name], b.likelihoods[name])
-        for name in a.likelihoods
-        if same
-        and name in b.likelihoods
-        and np.array_equal(a.likelihoods[name].denominators_N, b.likelihoods[name].denominators_N)
-    }
-    # Two tokenisers cut the same texts into other tokens: a surprise per token then compares nothing.
-    cut_otherwise = same and "nll" in a.likelihoods and "nll" in b.likelihoods and "nll" not in paired
-    ours = {name: figure for name, figure in a.metrics.items() if not (cut_otherwise and name in PER_TOKEN)}
+def _of_two(a: Side, b: Side, metrics: Sequence[str]) -> list[Contrast]:
+    paired = {name: (a.likelihoods[name], b.likelihoods[name]) for name in a.likelihoods if _alike(a, b, name)}
     samples = min(int(each.counts.get("samples", 0)) for each in (a, b))
-    return compare(ours, b.metrics, samples=samples, real=a.real or b.real, paired=paired, metrics=metrics)
+    return compare(a.metrics, b.metrics, samples=samples, real=a.real or b.real, paired=paired, metrics=metrics)
 
 
 PER_TOKEN = ("nll", "perplexity", "nll_gap")
+
+
+def _alike(a: Side, b: Side, likelihood: str) -> bool:
+    """Whether both say something of the same held-out texts, measured in the same units."""
+    return _both_say(a, b, likelihood) and np.array_equal(
+        a.likelihoods[likelihood].denominators_N, b.likelihoods[likelihood].denominators_N
+    )
+
+
+def _cut_otherwise(a: Side, b: Side) -> bool:
+    """Whether two tokenisers cut the same texts into other tokens: a surprise per token then compares nothing."""
+    return _both_say(a, b, "nll") and not _alike(a, b, "nll")
+
+
+def _both_say(a: Side, b: Side, likelihood: str) -> bool:
+    """Whether both say something of the same held-out texts."""
+    same = a.held_out is not None and a.held_out == b.held_out
+    return same and likelihood in a.likelihoods and likelihood in b.likelihoods
 
 
 def _check_protocols(a: Side, b: Side) -> None:
@@ -180,6 +192,17 @@ def _notes(a: Sequence[Side], b: Sequence[Side]) -> list[str]:
     if not (a[0].real or b[0].real):
         notes.append("No row of real text: metrics whose aim is real text (BLEU among them) are left out.")
     return notes
+
+
+def named(metrics: Sequence[str], sides: Sequence[Side]) -> list[str]:
+    """The same, if there are such. Raises UserError for one that no side has, with the one probably meant."""
+    measured = wording.ordered(name for each in sides for name in each.metrics)
+    for name in metrics:
+        if name not in measured:
+            near = difflib.get_close_matches(name, measured, 1)
+            what = f"did you mean {near[0]}?" if near else f"there are {', '.join(measured)}"
+            raise UserError(f"no metric {name!r} was measured: {what}")
+    return list(metrics)
 
 
 def headlines() -> list[str]:

@@ -47,6 +47,8 @@ class Decision(Settings):
     """The run that made the bundle."""
     about: str
     """That run's preset, corpus and seed."""
+    source: str = ""
+    """The text it learnt from, as its settings name it; empty in histories from before this was recorded."""
     bundle: Ref
     """The export that was promoted, rejected or taken back."""
     beside: dict[str, Ref]

@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gdcore.errors import UserError
 from gdcore.evaluation import protocol as protocols
 from gdcore.evaluation.intervals import Figure, Ratio, difference, figure, paired_difference
 from gdcore.evaluation.judging import Judge, Result
-from gdcore.metrics import copy_rate, unique
 from gdcore.progress import Progress
 from gdcore.release.code_length import Spelling, bits
 from gdcore.release.held_out import HeldOut, held_out
-from gdcore.release.promotion import CRITERIA, Contest, Limit, Limits, PromotionConfig, verdict
+from gdcore.release.promotion import CRITERIA, Contest, Limit, Limits, PromotionConfig, judging, verdict
 from gdcore.serving.session import Session
 
 NUM_SPELLING = 20_000
@@ -65,7 +63,7 @@ def hold(
         (out / "samples" / f"{name}.txt").write_text("".join(f"{text}\n" for text in drawn), "utf-8")
     yield Progress(3, 5, "samples")
 
-    judge = Judge(held.texts, train.to_list(), _protocol(config))
+    judge = Judge(held.texts, train.to_list(), judging(config))
     judged = {name: judge(drawn) for name, drawn in samples.items()}
     yield Progress(4, 5, "samples judged")
 
@@ -76,7 +74,7 @@ def hold(
         rise = paired_difference(ratios["champion"], ratios["challenger"], judge.protocol.sampling)["value"]
         fine = rise <= config.limits.max_bits_rise
         label = "rise of the code length in bits per byte"
-        limits.append(_limit("drift", label, rise, "at most", config.limits.max_bits_rise, fine, None))
+        limits.append(_limit("code_length", label, rise, "at most", config.limits.max_bits_rise, fine, None))
     ruling = verdict(contest, limits)
     judgement = {
         "schema_version": 1,
@@ -104,20 +102,6 @@ def _samples(session: Session, prompts: list[str] | None, config: PromotionConfi
     num = min(config.num_samples, len(prompts)) if prompts else config.num_samples
     texts = session.generate(num, prompts and prompts[:num], seed=seed)
     return [" ".join(text.split("\n")) for text in texts]
-
-
-def _protocol(config: PromotionConfig) -> protocols.Protocol:
-    """The named protocol with what is needed of its metrics; those it lacks, with their own defaults."""
-    named = protocols.load(config.protocol)
-    wanted = ["unique", "copy_rate", *filter(None, [CRITERIA[config.criterion].metric])]
-    defaults = {"unique": unique.Config(), "copy_rate": copy_rate.Config()}
-    metrics = {name: named.metrics.get(name, defaults.get(name)) for name in wanted}
-    if missing := [name for name, settings in metrics.items() if settings is None]:
-        raise UserError(
-            f"promotion.criterion is {config.criterion}, which the protocol {named.name} does not measure "
-            f"({', '.join(missing)}). Choose another protocol, or code_length."
-        )
-    return named.model_copy(update={"metrics": metrics})
 
 
 def _contest(

@@ -8,8 +8,10 @@ from typing import Literal, NamedTuple, TypedDict
 
 from pydantic import Field, field_validator
 
+from gdcore.errors import UserError
 from gdcore.evaluation import protocol as protocols
 from gdcore.evaluation.intervals import Figure
+from gdcore.metrics import copy_rate, unique
 from gdcore.release.champion import DEFAULT, NAME
 from gdcore.report.wording import signed
 from gdcore.settings import Settings
@@ -97,6 +99,23 @@ class PromotionConfig(Settings):
     def _named(cls, protocol: str) -> str:
         protocols.load(protocol)
         return protocol
+
+
+def judging(config: PromotionConfig) -> protocols.Protocol:
+    """The named protocol with what is needed of its metrics; those it lacks, with their own defaults.
+
+    Raises UserError for a criterion that it does not measure.
+    """
+    named = protocols.load(config.protocol)
+    wanted = ["unique", "copy_rate", *filter(None, [CRITERIA[config.criterion].metric])]
+    defaults = {"unique": unique.Config(), "copy_rate": copy_rate.Config()}
+    metrics = {name: named.metrics.get(name, defaults.get(name)) for name in wanted}
+    if missing := [name for name, settings in metrics.items() if settings is None]:
+        raise UserError(
+            f"promotion.criterion is {config.criterion}, which the protocol {named.name} does not measure "
+            f"({', '.join(missing)}). Choose another protocol, or code_length."
+        )
+    return named.model_copy(update={"metrics": metrics})
 
 
 class Limit(TypedDict):

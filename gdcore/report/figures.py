@@ -1,11 +1,10 @@
 """The figures in words and numbers: the verdict's comparisons, every metric by family beside real text, exhibits."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from gdcore.evaluation.comparison import Contrast, compare
+from gdcore.evaluation.comparison import Contrast, compare, settle
 from gdcore.evaluation.intervals import Ratio
 from gdcore.evaluation.selection import CRITERIA
 from gdcore.report import strips, wording
@@ -81,10 +80,9 @@ def _verdicts(rows: Mapping[str, Row], paired: Mapping[str, tuple[Ratio, Ratio]]
 
 def _settled(each: Contrast) -> str:
     colour = {"better": "good", "worse": "bad"}.get(each["verdict"], "soft")
-    number = each["needed"] or 0
-    rough = round(number, 1 - math.floor(math.log10(number))) if number else 0  # two digits: it is an estimate
-    needed = f"{rough:,} {each['unit']} would tell" if number else ""
-    return f'<span class="{colour}">{each["verdict"]}</span><span class="about">{needed}</span>'
+    needed = settle(each)
+    about = f"{needed} would tell" if needed else ""
+    return f'<span class="{colour}">{each["verdict"]}</span><span class="about">{about}</span>'
 
 
 def _family(
@@ -132,8 +130,7 @@ def _counts(rows: dict[str, Row]) -> str:
 
 
 def _warnings(rows: Mapping[str, Row]) -> str:
-    warnings = dict.fromkeys(warning for row in rows.values() for warning in row.get("warnings", []))
-    noted = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    noted = "".join(f"<li>{escape(told)}</li>" for told in wording.cautioned(rows.values()))
     return f'<ul class="warnings note">{noted}</ul>' if noted else ""
 
 

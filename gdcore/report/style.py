@@ -159,6 +159,10 @@ ul.warnings { padding-left: 1.2rem; margin: .8rem 0; }
   table.figures th { overflow-wrap: anywhere; }
   td .about { display: none; }
   .one .card, .planes .card { overflow-x: auto; }
+  .one .card::before, .planes .card::before, table.criteria::before { content: "wider than the screen: scroll →";
+    display: block; font-size: .74rem; color: var(--soft); }
+  table.criteria { display: block; overflow-x: auto; }
+  table.criteria th, table.criteria td { white-space: nowrap; }
   .one svg, .planes svg { min-width: 34rem; }
   table.figures td:has(svg), table.figures thead td, table.figures td.screen, table.criteria td:nth-child(5),
     table.criteria th:nth-child(5) { display: none; }

@@ -296,6 +296,21 @@ def quoted(sample: dict[str, Any]) -> str:
     return sample["text"] if sample["prompt"] is None else f"{sample['prompt']} → {sample['text']}"
 
 
+def cautioned(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """What warns about the rows' figures, each once, with whose figures it is about where not all share it."""
+    warned: dict[str, list[str]] = {}
+    told = list(rows)
+    for row in told:
+        for warning in row.get("warnings", []):
+            names = warned.setdefault(warning, [])
+            names += [MODEL[row["model"]]] if MODEL[row["model"]] not in names else []
+    models = {row["model"] for row in told}
+    return [
+        warning if len(names) == len(models) else f"{' and '.join(names)}: {warning}"
+        for warning, names in warned.items()
+    ]
+
+
 def main_rows(evaluation: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Each model's row at the first decoding, the one that selection looked at; real text first."""
     rows: dict[str, dict[str, Any]] = {}

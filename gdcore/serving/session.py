@@ -57,12 +57,15 @@ class Session:
 
         Of each text, `candidates` are drawn and one is kept: the likeliest, or one that the discriminator favours (see
         `gdcore.candidates`). Text i depends on the bundle, its prompt, `seed`, i and the decoding alone. A model that
-        was trained without prompts takes them for the beginnings of texts, and the texts returned begin so. Raises
-        ValueError for arguments out of bounds and prompts that fill the context, UserError for what this bundle cannot
-        do.
+        was trained without prompts takes them for the beginnings of texts, and the texts returned begin so, word for
+        word; a word that it does not know (`tokenizer.unknown`) is read as unknown. Raises ValueError for arguments out
+        of bounds, for prompts that fill the context, and for none where the model knows only how to answer; UserError
+        for what this bundle cannot do.
         """
         if isinstance(prompts, str) or (prompts is not None and not prompts):
             raise ValueError("prompts must be a list of at least one text, or None")
+        if prompts is None and self.prompted:
+            raise ValueError("this model answers prompts: give it at least one")
         num = _whole("num", num if num is not None else len(prompts or [""]), 1)
         if not 0 <= _number("temperature", temperature) < math.inf:
             raise ValueError(f"temperature must be 0 (the likeliest token) or more, not {temperature!r}")
@@ -94,9 +97,8 @@ class Session:
                 scores_BC = self._scores(drawn, [len(row) for row in rows], candidates, choose)
                 kept_B = chosen(scores_BC, seeds_B, choose)
                 drawn = [drawn[i * candidates + int(which)] for i, which in enumerate(kept_B)]
-            # A prompt that was continued belongs to its text; one that was answered does not.
-            begun = [len(row) if self.prompted else 1 for row in rows]
-            texts += [self.tokenizer.decode(ids[first:]) for ids, first in zip(drawn, begun, strict=True)]
+            for i, (ids, row) in enumerate(zip(drawn, rows, strict=True), start):
+                texts.append(self._told(prompts[i % len(prompts)] if prompts else "", ids, len(row)))
         return texts
 
     def score(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[float]:
@@ -137,6 +139,14 @@ class Session:
         """The classifier's logits (B, K), on the temperature at which their softmax means what it says."""
         (logits_BK,) = self._graph("classifier")(["logits"], tokens=tokens_BT, lengths=lengths_B)
         return logits_BK.astype(np.float64) / self.manifest["temperature"]
+
+    def _told(self, prompt: str, ids: list[int], given: int) -> str:
+        """What was written, as text: an answer, or the prompt, as it was put, and what follows it."""
+        if self.prompted or not prompt.strip():
+            return self.tokenizer.decode(ids[given:])
+        begun, whole = self.tokenizer.decode(ids[1:given]), self.tokenizer.decode(ids[1:])
+        spaced = "" if begun or self.tokenizer.kind == "char" else " "  # nothing was known: the text begins anew
+        return " ".join(prompt.split()) + spaced + whole[len(begun) :]
 
     def _written(
         self, given: list[list[int]], seeds_B: Array, candidates: int, settings: Mapping[str, np.generic | int]

@@ -80,9 +80,9 @@ def test_no_text_at_all(samples: list[str], references: list[str], side: str) ->
 
 
 def test_unknown_protocol_names_those_there_are() -> None:
-    with pytest.raises(UserError, match=r"no protocol named 'texgen'; there are gdflow, gfs, relgan, textgan"):
+    with pytest.raises(UserError, match=r"no protocol named 'texgen'; there are gdflow, gfs, .*texygen-paper"):
         evaluate_texts(SAMPLES, TEXTS, protocol="texgen")
-    assert protocol.names() == ["gdflow", "gfs", "relgan", "textgan", "texygen-fast", "texygen-paper"]
+    assert {"gdflow", "gfs", "relgan", "textgan", "texygen-fast", "texygen-paper"} <= set(protocol.names())
 
 
 @pytest.mark.parametrize("name", protocol.names())
@@ -90,7 +90,8 @@ def test_every_protocol_has_an_id_of_its_own_and_judges(name: str) -> None:
     judged = evaluate_texts(SAMPLES, TEXTS, TEXTS[:6], name)
     assert judged["protocol"] == protocol.load(name).id
     assert judged["protocol"].startswith(f"{name}@")
-    assert {"bleu_4", "self_bleu_4"} <= judged["metrics"].keys()
+    measured = judged["metrics"].keys()
+    assert {"bleu_4", "self_bleu_4"} <= measured if "bleu" in protocol.load(name).metrics else "length" in measured
 
 
 def test_a_protocols_id_changes_with_whatever_moves_a_figure_and_with_nothing_else() -> None:

@@ -129,7 +129,8 @@ def test_wrong_input_is_told(home: Path) -> None:
     for arguments, words in (
         (("--approve", "--reject"), "do not go together"),
         (("nowhere",), "no runs"),
-        (("--rollback", "--name", "news"), "does not exist"),
+        (("--rollback", "--name", "news"), "no champion named 'news'"),
+        (("--by", "Ada"), "--by and --comment go with"),
     ):
         done = gdflow("release", *arguments, "--home", home)
         assert done.exit_code == 2

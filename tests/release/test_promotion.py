@@ -14,7 +14,7 @@ from gdcore.evaluation.intervals import Figure
 from gdcore.release.code_length import END, Spelling, bits, fits
 from gdcore.release.contest import hold, parity
 from gdcore.release.held_out import held_out
-from gdcore.release.promotion import Contest, Limit, PromotionConfig, verdict
+from gdcore.release.promotion import CRITERIA, Contest, Limit, PromotionConfig, verdict
 from gdcore.serving.session import Session
 
 
@@ -156,9 +156,16 @@ def test_two_bundles_are_held_to_one_another(bundle: Path, tmp_path: Path) -> No
     assert both["protocol"].startswith("gdflow@")
     assert {each["name"] for each in both["limits"]} == {"copies", "unique", "readable", "parity", "size", "pace"}
     assert all(each["passed"] for each in both["limits"])
-    by_samples = judged(tmp_path / "c2st", {"challenger": bundle, "champion": bundle}, criterion="reverse_lm")
-    assert by_samples["contest"]["label"] == "reverse LM score"
-    assert "drift" in {each["name"] for each in by_samples["limits"]}
+
+
+@pytest.mark.parametrize("criterion", [name for name, each in CRITERIA.items() if each.metric])
+def test_a_criterion_of_samples_comes_with_a_limit_on_the_likelihood(
+    bundle: Path, tmp_path: Path, criterion: str
+) -> None:
+    told = judged(tmp_path, {"challenger": bundle, "champion": bundle}, criterion=criterion)
+    assert told["contest"]["label"] == CRITERIA[criterion].label
+    assert told["contest"]["difference"]["value"] == 0, "the same model, the same seeds"
+    assert "code_length" in {each["name"] for each in told["limits"]}
 
 
 LIMITS = {

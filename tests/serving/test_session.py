@@ -123,7 +123,18 @@ def test_a_model_with_prompts_answers_them():
     with pytest.raises(UserError, match="has no discriminator"):
         answering.judge(["bal"])
     with pytest.raises(UserError, match="has no discriminator"):
-        answering.generate(candidates=2, choose="discriminator")
+        answering.generate(prompts=["bal"], candidates=2, choose="discriminator")
+    with pytest.raises(ValueError, match="answers prompts"):
+        answering.generate(2)
+
+
+def test_a_prompt_is_continued_word_for_word(opened):
+    """Unknown words and odd spaces included; what follows is what followed the words that are known."""
+    known, odd = opened.generate(prompts=["bal gut", " bal   Xyzzy gut "], seed=3)
+    assert known.startswith("bal gut")
+    assert odd.startswith("bal Xyzzy gut")
+    assert opened.tokenizer.unknown("bal Xyzzy gut") == [" Xyzzy"]
+    assert opened.generate(prompts=["Xyzzy"], temperature=0)[0].startswith("Xyzzy ")
 
 
 @pytest.mark.parametrize(

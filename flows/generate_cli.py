@@ -1,0 +1,87 @@
+"""`gdflow generate`; `flows.cli` has the others. Needs no torch and no Prefect."""
+
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from typer import Option
+
+from flows.champion_cli import champion_bundle
+from flows.console import answer
+from flows.options import HERE, NONE, Home, Json
+from gdcore.errors import UserError
+
+EXAMPLES = """Examples:\n
+    gdflow generate\n
+    gdflow generate --bundle DIR --num 20 --seed 1 --temperature 0.8 --top-p 0.95\n
+    gdflow generate --champion\n
+    gdflow generate --candidates 16 --choose discriminator
+
+    gdflow generate --prompt "What is a tensor?" --json"""
+
+
+def generate(
+    bundle: Annotated[Path | None, Option(help="Folder of an exported bundle; by default the latest run's.")] = None,
+    num: Annotated[int, Option(min=1, help="How many texts (a prompt).")] = 5,
+    seed: Annotated[int, Option(min=0, help="The same seed gives the same texts.")] = 0,
+    temperature: Annotated[
+        float, Option(min=0, help="Below 1 plays safe, above 1 dares; 0 takes the likeliest.")
+    ] = 1.0,
+    top_k: Annotated[int, Option(min=0, help="Draw among the k likeliest tokens; 0: all.")] = 0,
+    top_p: Annotated[float, Option(help="Draw among the likeliest tokens that hold this mass.")] = 1.0,
+    min_p: Annotated[
+        float, Option(help="Draw among tokens at least this many times as probable as the likeliest.")
+    ] = 0.0,
+    candidates: Annotated[int, Option(min=1, help="Texts drawn for each one that is kept.")] = 1,
+    choose: Annotated[
+        str | None,
+        Option(help="Which is kept: the likeliest (likelihood), or what the judge favours (discriminator)."),
+    ] = None,
+    max_tokens: Annotated[int | None, Option(min=1, help="Longest text, in tokens.")] = None,
+    prompt: Annotated[
+        list[str],
+        Option(help="What the text is to answer or, of a model trained without prompts, to begin with. Repeatable."),
+    ] = NONE,
+    champion: Annotated[bool, Option("--champion", help="Take the champion's bundle, not the latest run's.")] = False,
+    name: Annotated[str, Option(help="Which champion; goes with --champion.")] = "",
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Generate texts from an exported bundle."""
+    if bundle and champion:
+        raise UserError("--bundle and --champion do not go together: give one of them")
+    if name and not champion:
+        raise UserError("--name says which champion: give --champion too")
+    if choose and candidates == 1:
+        raise UserError("--choose says which of several candidates is kept: give --candidates too")
+    folder = champion_bundle(home, name) if champion else bundle or home / "runs" / "latest" / "bundle"
+    if not (folder / "manifest.json").exists():
+        what = "is no bundle" if bundle else "is not there yet"
+        raise UserError(f"{folder} {what}. Give an exported bundle with --bundle, or make one with `gdflow run`.")
+    from gdcore.serving.session import Session
+
+    session = Session(folder)
+    if session.prompted and not prompt:
+        raise UserError("this model answers prompts: give --prompt TEXT")
+    for text in prompt:
+        if unknown := session.tokenizer.unknown(text):
+            typer.echo(
+                f"Note: the model does not know {', '.join(map(repr, unknown))} of the prompt {text!r}.", err=True
+            )
+    try:
+        texts = session.generate(
+            num=num * max(1, len(prompt)),
+            prompts=[text for text in prompt for _ in range(num)] or None,
+            seed=seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            min_p=min_p,
+            candidates=candidates,
+            choose=cast(Any, choose or "likelihood"),
+        )
+    except ValueError as error:  # an argument out of its range
+        raise UserError(str(error)) from error
+    result = {"texts": texts, "bundle": str(folder.resolve()), "seed": seed}
+    answer(result, json, lambda result: typer.echo("\n".join(result["texts"])))
