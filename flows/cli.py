@@ -147,7 +147,9 @@ def evaluate(
     run: Annotated[
         str | None, Option(help="Judge this run's models again instead of files; by default the latest.")
     ] = None,
-    protocol: Annotated[str, Option(help="How to judge; `gdflow list protocols` names them.")] = "gdflow",
+    protocol: Annotated[
+        str, Option(help="How to judge: one that `gdflow list protocols` names, or a YAML file.")
+    ] = "gdflow",
     home: Home = HERE,
     json: Json = False,
 ) -> None:

@@ -24,7 +24,7 @@ def run_name() -> str:
 @flow(name="evaluate", flow_run_name=run_name, persist_result=False)
 def evaluate(
     run: str = "latest",
-    protocol: Protocol = "gdflow",
+    protocol: Protocol | Path = "gdflow",
     samples: Path | None = None,
     references: Path | None = None,
     train: Path | None = None,
@@ -34,7 +34,7 @@ def evaluate(
 
     Args:
         run: Name of the run, or the beginning of it; latest is the newest that finished.
-        protocol: How to judge.
+        protocol: How to judge: a name, or a YAML file of one's own.
         samples: Generated texts, one a line; then references must be given and no run is judged.
         references: Real held-out texts, one a line.
         train: What the generator learnt from, one text a line: for the copy rate.
@@ -43,10 +43,10 @@ def evaluate(
     if samples or references:
         if not (samples and references):
             raise UserError("samples and references go together: generated texts are judged against real ones.")
-        return task.judge_files(samples, references, train, protocol)
+        return task.judge_files(samples, references, train, str(protocol))
     judged = runs.find(home, run)
     config = RunConfig.model_validate(judged.config)
-    config = config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"protocol": protocol})})
+    config = config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"protocol": str(protocol)})})
     with recording(home, "evaluate", config) as record:
         names = ("corpus", "tokens", "validation", "pretraining", "finetuning")
         task.evaluate(record, config, *(judged.ref(name) for name in names))

@@ -88,7 +88,10 @@ def show_texts(result: Result) -> None:
 def show_validation(result: Result) -> None:
     """Every rule with its verdict, and where the quarantine lies."""
     console = Console()
-    lines = Table("suite", "rule", "severity", "verdict", "observed", "threshold", "texts")
+    lines = Table("suite")
+    lines.add_column("rule", no_wrap=True)  # whole, so that it can be looked up
+    for heading in ("severity", "verdict", "observed", "threshold", "texts"):
+        lines.add_column(heading, overflow="fold")
     for suite in result["suites"]:
         for rule in suite["results"]:
             verdict = "[green]kept[/]" if rule["success"] else "[red]broken[/]"

@@ -14,12 +14,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("gdcore", "tasks", "flows")
 
 
-def source_digest(modules: Iterable[str], files: Iterable[str] = ()) -> str:
-    """sha256 over the sources of `modules` with all they import, and over `files` (package data such as a protocol).
-
-    `files` are given relative to the folder that holds the packages: `gdcore/protocols/gdflow.yaml`.
-    """
-    named = {name: _path(name) for name in source_modules(modules)} | {name: ROOT / name for name in files}
+def source_digest(modules: Iterable[str]) -> str:
+    """sha256 over the sources of `modules` with all they import."""
+    named = {name: _path(name) for name in source_modules(modules)}
     sha = hashlib.sha256()
     for name, path in sorted(named.items()):
         sha.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())

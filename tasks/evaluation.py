@@ -47,19 +47,19 @@ def evaluate(
         device = str(choose_device(config.device))
         return evaluate_models(config.evaluation, **paths, out=out, seed=config.seed, device=device)
 
+    protocol = load_protocol(config.evaluation.protocol)
     done = build(
         run,
         "evaluation",
         make,
-        config=config.model_dump(mode="json", include={"evaluation", "seed"}),
+        config=config.model_dump(mode="json", include={"evaluation", "seed"}) | {"protocol": protocol.id},
         inputs=inputs,
         sources=[
             "gdcore.evaluation.models",
             f"gdcore.generators.{config.generator.name}",
             f"gdcore.discriminators.{config.discriminator.name}",
-            *load_protocol(config.evaluation.protocol).modules,
+            *protocol.modules,
         ],
-        files=[f"gdcore/protocols/{config.evaluation.protocol}.yaml"],
     )
     write_run_report(run, inputs | {"evaluation": done.ref})
     show_evaluation(run, done.ref)

@@ -71,19 +71,23 @@ def contest(run: Run, config: RunConfig, challenger: Challenger, champion: Decis
         bundles = {name: path(exported) / "bundle" for name, (exported, _) in sides.items()}
         return hold(config.promotion, bundles, learnt, path(today), out, config.seed)
 
+    protocol = judging(config.promotion)
     done = build(
         run,
         "promotion",
         make,
-        config={"promotion": config.promotion.model_dump(mode="json", exclude={"mode", "name"}), "seed": config.seed},
+        config={
+            "promotion": config.promotion.model_dump(mode="json", exclude={"mode", "name"}),
+            "protocol": protocol.id,
+            "seed": config.seed,
+        },
         inputs={
             "today": today,
             "learnt": sorted(learnt),
             **{f"{name}'s bundle": bundle for name, (bundle, _) in sides.items()},
             **{f"{name}'s corpus": corpus for name, (_, corpus) in sides.items()},
         },
-        sources=["gdcore.release.contest", *judging(config.promotion).modules],
-        files=[f"gdcore/protocols/{config.promotion.protocol}.yaml"],
+        sources=["gdcore.release.contest", *protocol.modules],
     )
     show_contest(run, done.ref)
     return done

@@ -81,20 +81,19 @@ def build(
     config: Mapping[str, Any],
     inputs: Mapping[str, Any],
     sources: Iterable[str],
-    files: Iterable[str] = (),
 ) -> Stage:
     """Find the artifact of this recipe or make it, and record in the run which it was.
 
     `make(out, work)` writes into `out` and keeps its checkpoints in `work`; `config` holds what the stage is told
     (settings are dumped), `inputs` what it reads (artifacts, or what identifies the user's files), `sources` the
-    modules it runs and `files` the package data it uses.
+    modules it runs.
     """
     start = time.monotonic()
     told = {
         key: value.model_dump(mode="json") if isinstance(value, Settings) else value for key, value in config.items()
     }
     read = {key: value.content if isinstance(value, Ref) else value for key, value in inputs.items()}
-    address = recipe(kind, told, read, source_digest(sources, files))
+    address = recipe(kind, told, read, source_digest(sources))
     store = run.store
     with store.lock(kind, address):
         if ref := store.find(kind, address):

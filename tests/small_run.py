@@ -24,6 +24,9 @@ SETTINGS: dict[str, Any] = {
     "finetune.guard.num_samples": 10,
     "evaluation.num_samples": 40,
     "evaluation.decodings": [{"temperature": 1.0}],
+    "export.parity_texts": 50,
+    "promotion.num_samples": 100,
+    "promotion.timed_calls": 5,
 }
 
 

@@ -218,7 +218,6 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "gdcore/deep/sibling.py": "",
         "gdcore/objectives/__init__.py": "",
         "gdcore/objectives/gad.py": "",
-        "gdcore/protocols/p.yaml": "n: 1",
     }
     for name, text in files.items():
         path = tmp_path / name
@@ -234,11 +233,10 @@ def test_sources_are_found_transitively(tree: Path) -> None:
 
 
 def test_the_digest_follows_what_is_used_and_nothing_else(tree: Path) -> None:
-    def digests() -> tuple[str, str, str]:
+    def digests() -> tuple[str, str]:
         return (
             source_digest(["gdcore.train"]),
             source_digest(["gdcore.train", "gdcore.objectives.gad"]),
-            source_digest(["gdcore.train"], ["gdcore/protocols/p.yaml"]),
         )
 
     def after(name: str, text: str) -> list[bool]:
@@ -246,10 +244,9 @@ def test_the_digest_follows_what_is_used_and_nothing_else(tree: Path) -> None:
         (tree / name).write_text(text)
         return [a == b for a, b in zip(before, digests(), strict=True)]
 
-    assert after("gdcore/unused.py", "x = 1") == [True, True, True]
-    assert after("gdcore/objectives/gad.py", "x = 1") == [True, False, True]
-    assert after("gdcore/protocols/p.yaml", "n: 2") == [True, True, False]
-    assert after("gdcore/deep/sibling.py", "x = 1") == [False, False, False]
+    assert after("gdcore/unused.py", "x = 1") == [True, True]
+    assert after("gdcore/objectives/gad.py", "x = 1") == [True, False]
+    assert after("gdcore/deep/sibling.py", "x = 1") == [False, False]
 
 
 def test_a_misspelt_source_is_refused(tree: Path) -> None:

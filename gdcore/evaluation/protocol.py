@@ -1,6 +1,8 @@
 """A protocol fixes everything that moves a figure besides the texts: counts, units, case, metrics and their settings.
 
-Figures of different protocols must never be compared. The folder `protocols/` is the registry: one YAML file each.
+Figures of different protocols must never be compared. The folder `protocols/` is the registry: one YAML file each. A
+protocol of one's own is a YAML file too, which may say `like: gdflow` and then only what differs; a metric set to null
+is left out.
 """
 
 from collections.abc import Mapping
@@ -84,8 +86,27 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Protocol:
-    """The protocol of that name. Raises UserError, naming those there are, when there is none."""
-    if name not in names():
-        raise UserError(f"no protocol named {name!r}; there are {', '.join(names())}")
-    content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
-    return parsed(Protocol, {"name": name, **content}, of=f"protocol {name!r}")
+    """The protocol of that name, or in that YAML file. Raises UserError for one that is not there or not valid."""
+    return parsed(Protocol, {"name": Path(name).stem, **_content(name)}, of=f"protocol {name}")
+
+
+def _content(name: str) -> dict[str, Any]:
+    """The settings as written, laid on those of the protocol they are `like`."""
+    own = name.endswith((".yaml", ".yml"))
+    if not own and name not in names():
+        raise UserError(f"no protocol named {name!r}; there are {', '.join(names())}, or give a .yaml file")
+    path = Path(name) if own else FOLDER / f"{name}.yaml"
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"protocol {name}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"protocol {name} is not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"protocol {name}: expected settings, key by key; see `like` in docs/metrics.md")
+    told: dict[str, Any] = dict(content)
+    if (like := told.pop("like", None)) not in (None, *names()):
+        raise UserError(f"protocol {name}: like: no protocol named {like!r}; there are {', '.join(names())}")
+    below = _content(like) if like else {}
+    metrics = below.get("metrics", {}) | (told.get("metrics") or {})
+    return below | told | {"metrics": {key: value for key, value in metrics.items() if value is not None}}

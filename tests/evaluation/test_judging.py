@@ -94,6 +94,35 @@ def test_every_protocol_has_an_id_of_its_own_and_judges(name: str) -> None:
     assert {"bleu_4", "self_bleu_4"} <= measured if "bleu" in protocol.load(name).metrics else "length" in measured
 
 
+def test_a_protocol_of_ones_own_says_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("like: texygen-fast\nreferences: 7\nmetrics: {self_bleu: null, length: {}}\n")
+    own, like = protocol.load(str(path)), protocol.load("texygen-fast")
+    assert (own.name, own.references, own.words) == ("mine", 7, like.words)
+    assert own.metrics.keys() == (like.metrics.keys() - {"self_bleu"}) | {"length"}
+    assert evaluate_texts(SAMPLES, TEXTS, protocol=str(path))["counts"]["references"] == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("like: texgen", "like: no protocol named 'texgen'; there are gdflow"),
+        ("like: gdflow\nreferences: 0", "references: Input should be greater than or equal to 1, not 0"),
+        ("like: gdflow\nreference: 5", "reference: no such key; did you mean references"),
+        ("like: gdflow\nmetrics: {blue: {}}", "no metric named 'blue'"),
+        ("about: [", "is not YAML"),
+        ("words", "expected settings"),
+        (None, "No such file"),
+    ],
+)
+def test_a_protocol_of_ones_own_that_is_wrong(content: str | None, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=told):
+        protocol.load(str(path))
+
+
 def test_a_protocols_id_changes_with_whatever_moves_a_figure_and_with_nothing_else() -> None:
     fast = protocol.load("texygen-fast")
     assert fast.model_copy(update={"about": "another sentence"}).id == fast.id

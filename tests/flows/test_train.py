@@ -128,7 +128,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ("tasks/expectations/corpus.py", "validation"),
         ("gdcore/objectives/gad.py", "finetuning"),
         ("gdcore/metrics/bleu.py", "evaluation"),
-        ("gdcore/protocols/gdflow.yaml", "evaluation"),
         ("gdcore/export/builder.py", "export"),
     ],
 )
