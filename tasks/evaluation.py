@@ -152,6 +152,4 @@ def _every_row(judged: dict[str, Any]) -> str:
 
 def _figure(name: str, row: Mapping[str, Any]) -> str:
     """A value with its interval."""
-    digits = wording.metric(name).digits
-    figure = row["metrics"].get(name)
-    return f"{wording.value(figure, digits)} {wording.spread(figure, digits)}" if figure else "–"
+    return wording.told(row["metrics"].get(name), wording.metric(name).digits)

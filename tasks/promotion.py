@@ -217,10 +217,7 @@ def criterion_table(told: dict[str, Any]) -> str:
     contest = told["contest"]
     digits = CRITERIA[contest["criterion"]].digits
     sides = ("challenger", "champion", "difference")
-    cells = [
-        f"{wording.value(contest[side], digits)} {wording.spread(contest[side], digits)}" if contest[side] else "–"
-        for side in sides
-    ]
+    cells = [wording.told(contest[side], digits) for side in sides]
     return show.table(["", *sides], [[f"{contest['label']} ({contest['better']} is better)", *cells]])
 
 

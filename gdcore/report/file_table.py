@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gdcore.report import wording
+from gdcore.report.table import cell
 
 NAMES = {"samples": "samples", "real": "real text"}
 MOST = 3
@@ -36,7 +37,7 @@ def render(evaluation: dict[str, Any]) -> Table:
             table.add_row(f"[bold]{about.partition(': ')[0]}[/]", *("" for _ in shown))
         for name in inside:
             metric = wording.metric(name)
-            cells = [_cell(rows[model]["metrics"].get(name), metric.digits) for model in shown]
+            cells = [cell(rows[model]["metrics"].get(name), metric.digits) for model in shown]
             table.add_row(f"  {metric.label}", *cells)
     return table
 
@@ -52,7 +53,7 @@ def render_labels(evaluation: dict[str, Any]) -> Table | None:
     for column in ("label", "samples", "references", *(wording.metric(name).label for name in names)):
         table.add_column(column, justify="left" if column == "label" else "right")
     for each in labels[:LABELS]:
-        cells = [_cell(each["metrics"].get(name), wording.metric(name).digits) for name in names]
+        cells = [cell(each["metrics"].get(name), wording.metric(name).digits) for name in names]
         if "note" in each and cells:
             cells[0] = f"[dim]{each['note']}[/]"
         table.add_row(escape(each["label"]), f"{each['samples']:,}", f"{each['references']:,}", *cells)
@@ -66,9 +67,9 @@ def render_exhibits(evaluation: dict[str, Any]) -> Iterator[Table]:
         if not exhibit["rows"]:
             continue
         table = Table(title=exhibit["title"], title_justify="left", caption=exhibit["about"], caption_justify="left")
-        for column, cell in zip(exhibit["columns"], exhibit["rows"][0], strict=True):
+        for column, first in zip(exhibit["columns"], exhibit["rows"][0], strict=True):
             # A number keeps its room, however long the texts beside it.
-            number = not isinstance(cell, str)
+            number = not isinstance(first, str)
             table.add_column(column, overflow="fold", min_width=len(column) if number else None)
         for cells in exhibit["rows"][:MOST]:
             table.add_row(*(escape(f"{cell:.3g}" if isinstance(cell, float) else str(cell)) for cell in cells))
@@ -83,9 +84,3 @@ def _origin(rows: dict[str, Any]) -> str:
     if "from_references" in counts:
         return f" · real text: {counts['samples']:,} references against the other {counts['references']:,}"
     return ""
-
-
-def _cell(figure: Any, digits: int) -> str:
-    if figure is None:
-        return "[dim]–[/]"
-    return f"{wording.value(figure, digits)} [dim]{wording.spread(figure, digits)}[/]"

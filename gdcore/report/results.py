@@ -135,7 +135,7 @@ def markdown(table: Mapping[str, Any]) -> str:
         [
             row["system"],
             row["decoding"],
-            *(_cell(row["metrics"].get(name), wording.metric(name).digits) for name in names),
+            *(wording.told(row["metrics"].get(name), wording.metric(name).digits) for name in names),
             *(f"{row[part]:.1f}" if part in row else "" for part in ("pretraining", "finetuning", "gigabytes")),
             row.get("guard", ""),
             row.get("selected", ""),
@@ -182,7 +182,3 @@ def _mean_cost(costs: Sequence[Cost], tuned: bool) -> dict[str, Any]:
         told["guard"] = f"{sum(cost.stopped for cost in costs)} of {len(costs)}"
         told["selected"] = f"{sum(cost.selected for cost in costs)} of {len(costs)}"
     return told
-
-
-def _cell(figure: Figure | None, digits: int) -> str:
-    return f"{wording.value(figure, digits)} {wording.spread(figure, digits)}" if figure else "–"

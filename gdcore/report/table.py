@@ -35,7 +35,7 @@ def render(evaluation: dict[str, Any]) -> Table:
     for names in wording.by_family(headlines).values():
         for name in names:
             shown = wording.metric(name)
-            cells = [_cell(rows[model]["metrics"].get(name), shown.digits) for model in models]
+            cells = [cell(rows[model]["metrics"].get(name), shown.digits) for model in models]
             table.add_row(shown.label, *cells)
         table.add_section()
     return table
@@ -54,8 +54,8 @@ def render_samples(evaluation: dict[str, Any], number: int = 5) -> Table:
     return table
 
 
-def _cell(figure: dict[str, float] | None, digits: int) -> str:
+def cell(figure: Any, digits: int) -> str:
+    """A value, and its interval where it does not catch the eye; a dash where there is none."""
     if figure is None:
         return "[dim]–[/]"
-    shown: Any = figure
-    return f"{wording.value(shown, digits)} [dim]{wording.spread(shown, digits)}[/]"
+    return f"{wording.value(figure, digits)} [dim]{wording.spread(figure, digits)}[/]"

@@ -246,6 +246,11 @@ def spread(figure: Figure, digits: int) -> str:
     return f"± {half:.{digits}f}"
 
 
+def told(figure: Figure | None, digits: int) -> str:
+    """A value with its interval; a dash where there is none."""
+    return f"{value(figure, digits)} {spread(figure, digits)}" if figure else "–"
+
+
 def signed(number: float, digits: int) -> str:
     """With its sign, the minus as long as the plus."""
     return f"{number:+.{digits}f}".replace("-", "−")
