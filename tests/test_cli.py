@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from small_run import assignments, write_texts
 from typer.testing import CliRunner, Result
 
@@ -18,9 +19,7 @@ from flows.console import Terminated
 from gdcore import runs
 from gdcore.artifacts import Store
 
-COMMANDS = [
-    "compare", "run", "classify", "evaluate", "generate", "validate", "release", "drift", "up", "runs", "list", "store",
-]  # fmt: skip
+COMMANDS = sorted(typer.main.get_group(app).commands)
 
 
 def gdflow(*arguments: str | Path) -> Result:
