@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import relu, softplus
 
 GanLoss = Literal["saturating", "non_saturating", "hinge", "wasserstein", "relativistic"]
@@ -41,11 +42,12 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     """E (‖∇D(x̂)‖ − 1)², x̂ at random between a real and a generated text (Gulrajani et al. 2017, eq. 3; scalar).
 
     `critic` gives the logit of each row of `(B,…)` by itself. In single precision, for a gradient is differentiated;
-    and without cuDNN, whose recurrent layers cannot be differentiated twice.
+    and past cuDNN's recurrent layers and fused attention, which cannot be differentiated twice.
     """
     share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
     between = torch.lerp(real.detach().float(), fake.detach().float(), share).requires_grad_()
-    with torch.autocast(real.device.type, enabled=False), torch.backends.cudnn.flags(enabled=False):
+    plain = torch.backends.cudnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH)
+    with torch.autocast(real.device.type, enabled=False), plain[0], plain[1]:
         logits_B = critic(between)
         (gradient,) = torch.autograd.grad(logits_B.sum(), between, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()

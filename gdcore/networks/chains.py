@@ -58,7 +58,9 @@ def log_odds_of_constant(emissions_BTS: Tensor, transitions_SS: Tensor, label: i
     others_BS = emissions_BTS[:, 0].masked_fill(is_label_S, NEVER)
     for t in range(1, emissions_BTS.shape[1]):
         arriving_BS = torch.logsumexp(others_BS.unsqueeze(2) + transitions_SS, dim=1)
-        arriving_BS = torch.logaddexp(arriving_BS, constant_B.unsqueeze(1) + leaving_S) + emissions_BTS[:, t]
+        # Not `logaddexp`, whose second derivative is NaN beside a score as low as NEVER.
+        both_2BS = torch.stack([arriving_BS, constant_B.unsqueeze(1) + leaving_S])
+        arriving_BS = torch.logsumexp(both_2BS, dim=0) + emissions_BTS[:, t]
         staying_B = constant_B + transitions_SS[label, label] + emissions_BTS[:, t, label]
         others_BS = torch.where(mask_BT[:, t : t + 1], arriving_BS, others_BS)
         constant_B = torch.where(mask_BT[:, t], staying_B, constant_B)
