@@ -16,6 +16,7 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from gdcore.corpora.drawn import VOCABULARY
 from gdcore.errors import UserError
+from gdcore.networks.vocabulary import adopt
 from gdcore.progress import Progress
 from gdcore.settings import Settings
 from gdcore.shards import Ids, ShardWriter
@@ -27,7 +28,7 @@ BATCH_ROWS = 1 << 15  # what is in hand as tokens at one time
 
 
 class TokenizerConfig(Settings):
-    """How text becomes tokens."""
+    """How text becomes tokens. A pretrained model (`generator.from`) brings its own: then `lowercase` alone counts."""
 
     kind: Literal["auto", "word", "char", "bpe"] = "auto"
     """The scheme. «auto»: words where words are spaced, unless `max_unk` is exceeded, then byte-pair encoding; without
@@ -102,7 +103,7 @@ class BulkEncoder:
         self.vocabulary = pl.Enum(sorted(vocabulary, key=vocabulary.__getitem__))
 
     def encode(self, texts: pl.Series) -> tuple[Ids, Ids]:
-        if self.tokenizer.kind == "bpe":
+        if self.tokenizer.kind in ("bpe", "pretrained"):
             rows = self.tokenizer.encode(texts.fill_null("").to_list())
             lengths_N = np.array([len(row) for row in rows], np.int64)
             return np.fromiter((i for row in rows for i in row), np.int64, int(lengths_N.sum())), lengths_N
@@ -219,15 +220,19 @@ def fit_bpe(config: TokenizerConfig, train: Path) -> models.BPE:
     return models.BPE(model["vocab"], [tuple(pair) for pair in model["merges"]])
 
 
-def build_tokens(config: TokenizerConfig, corpus: Path, out: Path) -> Iterator[Progress]:
+def build_tokens(
+    config: TokenizerConfig, corpus: Path, out: Path, start: Path | None = None
+) -> Iterator[Progress]:
     """The tokens stage: the tokenizer, the id shards of each split, `summary.json`. Progress counts texts.
 
-    Raises UserError when the train split leaves fewer than two different tokens to learn from.
+    The tokenizer is that of the pretrained model `start`, where there is one that brings its own. Raises UserError
+    when the train split leaves fewer than two different tokens to learn from.
     """
     total = sum(count_rows(corpus / f"{split}.parquet") for split in SPLITS)
     yield Progress(0, total, "fitting the vocabulary")
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer = fit(config, corpus)
+    own = adopt(start, config.lowercase) if start else None
+    tokenizer = own or fit(config, corpus)
     tokenizer.save(out)
     encoder, done = BulkEncoder(tokenizer), 0
     summary: dict[str, Any] = {

@@ -1,19 +1,32 @@
-"""Texts become ids, by a tokenizer fitted on the train split alone."""
+"""Texts become ids, by a tokenizer fitted on the train split alone, or by a pretrained model's own."""
 
-from gdcore.artifacts import Ref
+from pathlib import Path
+from typing import Any
+
+from gdcore.artifacts import Ref, file_digest
+from gdcore.config import RunConfig
 from gdcore.runs import Run, Stage
-from gdcore.tokens import TokenizerConfig, build_tokens
+from gdcore.tokens import build_tokens
 from tasks.stage import build, stage
 
 
 @stage("tokens")
-def tokenize(run: Run, config: TokenizerConfig, corpus: Ref) -> Stage:
-    """Fit the tokenizer on the train split and write every split as memory-mapped ids."""
+def tokenize(run: Run, config: RunConfig, corpus: Ref) -> Stage:
+    """Fit the tokenizer on the train split, or take the pretrained model's; write every split as memory-mapped ids."""
+    start: Path | None = getattr(config.generator, "start", None)
     return build(
         run,
         "tokens",
-        lambda out, work: build_tokens(config, run.store.path(corpus), out),
-        config={"tokens": config},
-        inputs={"corpus": corpus},
+        lambda out, work: build_tokens(config.tokens, run.store.path(corpus), out, start),
+        config={"tokens": config.tokens},
+        inputs={"corpus": corpus} | _start(start),
         sources=["gdcore.tokens"],
     )
+
+
+def _start(start: Path | None) -> dict[str, Any]:
+    """What a pretrained model's tokenizer is made from, if it brings one: by content, not by where it lies."""
+    from gdcore.networks.vocabulary import sources
+
+    found = {path.name: file_digest(path) for path in sources(start)} if start else {}
+    return {"start": found} if found else {}

@@ -1,12 +1,12 @@
 """A generator as it was: the reference that a policy is held to, the opponent of self-play, the source of samples."""
 
-import copy
 from typing import Self
 
 import torch
 from torch import nn
 
 from gdcore.contracts import Generator
+from gdcore.networks.lora import shared_copy
 
 
 class Snapshot(nn.Module):
@@ -14,7 +14,7 @@ class Snapshot(nn.Module):
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
-        self.model = copy.deepcopy(generator)
+        self.model = shared_copy(generator)
         self.model.eval()
         self.model.requires_grad_(False)
 

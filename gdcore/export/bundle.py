@@ -28,6 +28,7 @@ from gdcore.export.generation import generation_model
 from gdcore.export.llama import write_llama
 from gdcore.export.scoring import scoring_model
 from gdcore.export.step import Step
+from gdcore.networks.lora import merged
 from gdcore.progress import Progress
 from gdcore.serving.manifest import write_manifest
 from gdcore.settings import Settings
@@ -62,7 +63,7 @@ def export_bundle(
     """
     bundle = out / "bundle"
     bundle.mkdir(parents=True, exist_ok=True)
-    generator = load_generator(checkpoint)
+    generator = merged(load_generator(checkpoint))
     discriminator = load_discriminator(discriminator_checkpoint) if discriminator_checkpoint else None
 
     yield Progress(0, None, "tracing the generator")

@@ -2,8 +2,9 @@
 
 RMSNorm (Zhang & Sennrich 2019) before each block, rotary positions in the rotate-half form (Su et al. 2021), SwiGLU
 (Shazeer 2020), queries in groups that share keys and values (Ainslie et al. 2023), no biases. So Hugging Face's
-`LlamaForCausalLM` opens its weights (`gdcore.export.llama`), and `from` starts from weights of that layout. Its own
-addition is dropout, which is off whenever the model is used.
+`LlamaForCausalLM` opens its weights (`gdcore.export.llama`), and `from` starts from a pretrained model of that layout,
+which learns in full or by low-rank adapters (`gdcore.networks.lora`). Its own addition is dropout, which is off
+whenever the model is used.
 
 Shapes: B texts, T tokens, V vocabulary, D features, H heads, K heads of keys and values, G = H/K heads that share one,
 E features of a head.
@@ -17,7 +18,7 @@ from pydantic import ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from gdcore.contracts import State
-from gdcore.networks import llama
+from gdcore.networks import llama, lora
 from gdcore.networks.layers import embed
 from gdcore.settings import Settings
 
@@ -27,8 +28,12 @@ class Config(Settings):
 
     name: Literal["transformer"] = "transformer"
     start: Path | None = Field(default=None, alias="from")
-    """Start from the weights in this folder, which has a `config.json` and `*.safetensors` in Llama's layout; the sizes
-    below are then read from it. Its vocabulary must be the corpus'."""
+    """Start from this pretrained model: a folder with `config.json` and `*.safetensors` in Llama's layout, or a GGUF
+    file. The sizes below are then read from it; its tokenizer, if it brings one, is the run's (docs/pretrained.md)."""
+    adapters: lora.Config | None = None
+    """Train low-rank adapters beside the pretrained model's weights instead of those; needs `from`."""
+    digest: str = ""
+    """What the files of `from` must be (sha256). A checkpoint of adapters says so of the model that they belong to."""
     hidden_dim: int = Field(default=128, ge=2)
     """Width of the residual stream."""
     num_layers: int = Field(default=4, ge=1)
@@ -54,6 +59,8 @@ class Config(Settings):
             raise ValueError(f"hidden_dim ({self.hidden_dim}) must be an even multiple of num_heads ({self.num_heads})")
         if self.num_heads % self.num_kv_heads:
             raise ValueError(f"num_kv_heads ({self.num_kv_heads}) must divide num_heads ({self.num_heads})")
+        if self.adapters and not self.start:
+            raise ValueError("adapters are trained beside a pretrained model: name it with generator.from")
         return self
 
     @property
@@ -65,20 +72,29 @@ class Generator(nn.Module):
     """Next-token model; `logits(tokens_BT)[:, t]` predicts the token at `t + 1`."""
 
     def __init__(self, config: Config, vocab_size: int, context: int) -> None:
-        """Raises UserError if `from` names a folder whose model is of another layout or vocabulary."""
+        """Raises UserError if `from` names a model of another layout or vocabulary, or other files than it did."""
         super().__init__()
         start = config.start
         if start:
-            config = Config(**llama.read_sizes(start, vocab_size), dropout=config.dropout)
+            config = _started(config, start, vocab_size)
         self.config, self.vocab_size, self.context = config, vocab_size, context
         self.model = _Decoder(config, vocab_size)
         self.lm_head = None if config.tied else nn.Linear(config.hidden_dim, vocab_size, bias=False)
-        for name, parameter in self.named_parameters():
-            if parameter.dim() == 2:  # what is added to the residual stream 2·L times begins smaller (GPT-2)
-                residual = name.endswith(("o_proj.weight", "down_proj.weight"))
-                nn.init.normal_(parameter, std=0.02 / (2 * config.num_layers) ** 0.5 if residual else 0.02)
         if start:
             llama.read_weights(self, start)
+        else:
+            self._draw_weights()
+        if config.adapters:
+            lora.adapt(self, config.adapters)
+
+    def _draw_weights(self) -> None:
+        """What is added to the residual stream 2·L times begins smaller (GPT-2)."""
+        smaller = 0.02 / (2 * self.config.num_layers) ** 0.5
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                nn.init.normal_(
+                    parameter, std=smaller if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.02
+                )
 
     def hidden(self, tokens_BT: Tensor) -> Tensor:
         """Features `(B,T,D)` from which `head` predicts each next token."""
@@ -114,6 +130,14 @@ class Generator(nn.Module):
             x_BD, *grown = layer.step(x_BD, keys_KBTE, values_KBTE, rotation)
             after += grown
         return self.head(self.model.norm(x_BD)), tuple(after)
+
+
+def _started(config: Config, start: Path, vocab_size: int) -> Config:
+    """With the sizes of the model to start from. What learns in full stands alone; adapters go on needing it."""
+    digest = llama.verified(start, config.digest) if config.adapters or config.digest else ""
+    sizes = llama.read_sizes(start, vocab_size) | {"dropout": config.dropout}
+    base = {"start": start.absolute(), "adapters": config.adapters, "digest": digest} if config.adapters else {}
+    return Config.model_validate(sizes | base)
 
 
 class _Decoder(nn.Module):

@@ -8,16 +8,18 @@ import pytest
 import torch
 import toy
 from small_bundle import CONTEXT, generator, tokens
+from small_pretrained import weights, write_folder, write_gguf
 
 from gdcore.errors import UserError
 from gdcore.export.llama import write_llama
 from gdcore.generators import transformer
 from gdcore.networks import llama
+from gdcore.networks.vocabulary import adopt, read
 from gdcore.training.checkpoint import load_generator
 from gdcore.training.loops import PretrainConfig
 from gdcore.training.phases import run_pretraining
 
-VOCAB = 60
+VOCAB = 155  # as many as `tokens()` has
 
 
 @pytest.fixture(params=[True, False], ids=["tied", "untied"])
@@ -31,8 +33,8 @@ def folder(model, tmp_path: Path) -> Path:
     return tmp_path / "llama"
 
 
-def ids() -> torch.Tensor:
-    return torch.randint(5, VOCAB, (4, CONTEXT), generator=torch.Generator().manual_seed(0))
+def ids(vocab_size: int = VOCAB) -> torch.Tensor:
+    return torch.randint(5, vocab_size, (4, CONTEXT), generator=torch.Generator().manual_seed(0))
 
 
 def test_training_starts_from_what_was_written(model, folder):
@@ -41,7 +43,8 @@ def test_training_starts_from_what_was_written(model, folder):
     assert torch.equal(again.logits(ids()), model.logits(ids()))
     assert again.config == model.config.model_copy(update={"dropout": 0.25})
     assert again.config.start is None  # its own checkpoint does not need the folder
-    assert set(llama.identity(folder)) == {"config.json", "model.safetensors"}
+    names = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert set(llama.identity(folder)) == names
 
 
 def test_pretraining_starts_there_and_its_checkpoint_stands_alone(tmp_path: Path):
@@ -73,13 +76,12 @@ def test_pretraining_starts_there_and_its_checkpoint_stands_alone(tmp_path: Path
     ("change", "message"),
     [
         ({"model_type": "gpt2"}, "model_type 'gpt2'; this run needs 'llama'"),
-        ({"vocab_size": 61}, "vocab_size 61; this run needs 60"),
         ({"attention_bias": True}, "attention_bias True"),
         ({"head_dim": 8}, "head_dim 8; this run needs 4"),
         ({"rope_parameters": {"rope_type": "llama3"}}, "rope_type 'llama3'"),
         ({"num_hidden_layers": None}, "lacks num_hidden_layers"),
-        ({"num_hidden_layers": 1}, "not those of its config.json"),
-        ({"intermediate_size": 25}, "_proj.weight in .* makes it"),
+        ({"num_hidden_layers": 1}, "not those of its sizes"),
+        ({"intermediate_size": 25}, "_proj.weight in .* make it"),
     ],
 )
 def test_a_folder_that_does_not_fit_is_refused(folder, change, message):
@@ -87,6 +89,47 @@ def test_a_folder_that_does_not_fit_is_refused(folder, change, message):
     (folder / "config.json").write_text(json.dumps({key: v for key, v in values.items() if v is not None}))
     with pytest.raises(UserError, match=message):
         transformer.Generator(transformer.Config.model_validate({"from": folder}), VOCAB, CONTEXT)
+
+
+def test_a_model_of_another_vocabulary_is_refused(folder):
+    config = transformer.Config(start=folder)
+    with pytest.raises(UserError, match=f"has a vocabulary of {VOCAB} tokens; this run's has 60"):
+        transformer.Generator(config, 60, CONTEXT)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=f"vocab_size {VOCAB}; this run needs 60"):
+        transformer.Generator(config, 60, CONTEXT)
+    assert transformer.Generator(config, VOCAB, CONTEXT).vocab_size == VOCAB
+
+
+def test_gguf_gives_the_same_model(tmp_path: Path):
+    """Its rotary weights are in another order, its sizes have other names; its matrices are in half precision."""
+    paths = write_folder(tmp_path / "folder"), write_gguf(tmp_path / "model.gguf")
+    vocab_size = adopt(paths[0]).vocab_size
+    ours, theirs = (transformer.Generator(transformer.Config(start=path), vocab_size, CONTEXT).eval() for path in paths)
+    assert ours.config == theirs.config
+    tokens_BT = ids(vocab_size)
+    assert torch.equal(theirs.logits(tokens_BT), ours.logits(tokens_BT))
+    # Tokens that the model has have its rows, under their new ids; the others are the mean.
+    rows_V, own_VD = read(paths[0]).rows_V, weights(vocab_size - 2)["model.embed_tokens.weight"]
+    embedding_VD = ours.model.embed_tokens.weight
+    assert torch.equal(embedding_VD[5:], own_VD[torch.from_numpy(rows_V[5:])])
+    torch.testing.assert_close(embedding_VD[0], own_VD.mean(dim=0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"general__architecture": "qwen2"}, "says architecture 'qwen2'; this run needs 'llama'"),
+        ({"llama__rope__scaling__type": "yarn"}, "rope.scaling.type 'yarn'; this run needs 'none'"),
+        ({"llama__attention__key_length": 16}, "attention.key_length 16; this run needs 8"),
+        ({"llama__block_count": 1}, "not those of its sizes"),
+        ({"llama__feed_forward_length": 40}, "its sizes make it"),
+    ],
+)
+def test_a_gguf_of_another_kind_is_refused(change, message, tmp_path: Path):
+    path = write_gguf(tmp_path / "model.gguf", **change)
+    with pytest.raises(UserError, match=message):
+        transformer.Generator(transformer.Config(start=path), adopt(path).vocab_size, CONTEXT)
 
 
 def test_a_folder_without_weights_or_config_is_refused(folder):
