@@ -44,7 +44,7 @@ def train(
     config = resolve(preset, overrides(corpus.model_dump(exclude_defaults=True), seed, settings))
     with recording(home, preset, config) as run:
         texts = read_corpus(run, config.corpus)
-        tokens = tokenize(run, config.tokens, texts)
+        tokens = tokenize(run, config, texts)
         validation = validate(run, config, texts, tokens)
         pretraining = pretrain(run, config, tokens, validation)
         finetuning = finetune(run, config, tokens, validation, pretraining)

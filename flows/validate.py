@@ -34,7 +34,7 @@ def check(
     config = resolve(preset, overrides(corpus.model_dump(exclude_defaults=True), seed, settings))
     with recording(home, preset, config) as run:
         texts = read_corpus(run, config.corpus)
-        tokens = tokenize(run, config.tokens, texts)
+        tokens = tokenize(run, config, texts)
         try:
             validate(run, config, texts, tokens)
             complaint = None

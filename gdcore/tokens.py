@@ -220,9 +220,7 @@ def fit_bpe(config: TokenizerConfig, train: Path) -> models.BPE:
     return models.BPE(model["vocab"], [tuple(pair) for pair in model["merges"]])
 
 
-def build_tokens(
-    config: TokenizerConfig, corpus: Path, out: Path, start: Path | None = None
-) -> Iterator[Progress]:
+def build_tokens(config: TokenizerConfig, corpus: Path, out: Path, start: Path | None = None) -> Iterator[Progress]:
     """The tokens stage: the tokenizer, the id shards of each split, `summary.json`. Progress counts texts.
 
     The tokenizer is that of the pretrained model `start`, where there is one that brings its own. Raises UserError
