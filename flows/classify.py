@@ -39,7 +39,7 @@ def classify(
     config = resolve(preset, overrides(corpus.model_dump(exclude_defaults=True), seed, settings))
     with recording(home, preset, config) as run:
         texts = read_corpus(run, config.corpus)
-        ids = tokenize(run, config.tokens, texts)
+        ids = tokenize(run, config, texts)
         validation = validate(run, config, texts, ids)
         classification = train_classifier(run, config, texts, ids, validation)
         assessed = assess(run, config, texts, ids, validation, classification)
