@@ -12,6 +12,7 @@ from flows.recording import counts, recording, run_name, stages, tokens
 from gdcore.corpora.config import CorpusConfig
 from gdcore.runs import Run
 from tasks.assessment import assess, assessment
+from tasks.augmentation import augment
 from tasks.classification import train_classifier
 from tasks.classifier_export import export
 from tasks.corpus import read_corpus
@@ -27,7 +28,7 @@ def classify(
     settings: dict[str, Any] = {},  # noqa: B006  (Prefect copies it)
     home: Path = Path(),
 ) -> dict[str, Any]:
-    """From labelled texts to a bundle that labels others.
+    """From labelled texts to a bundle that labels others; a generator that classifies is measured, and not exported.
 
     Args:
         preset: Which settings to start from.
@@ -41,19 +42,24 @@ def classify(
         texts = read_corpus(run, config.corpus)
         ids = tokenize(run, config, texts)
         validation = validate(run, config, texts, ids)
-        classification = train_classifier(run, config, texts, ids, validation)
+        augmented = config.classification.augment.how != "none"
+        augmentation = augment(run, config, texts, ids, validation) if augmented else None
+        classification = train_classifier(run, config, texts, ids, validation, augmentation)
         assessed = assess(run, config, texts, ids, validation, classification)
-        export(run, config, ids, classification, assessed)
+        if config.classification.by == "discriminator":
+            export(run, config, ids, classification, assessed)
         return finish(run)
 
 
 def finish(run: Run) -> dict[str, Any]:
     """Link what a person looks for into the run folder, and say what came of it."""
-    run.link("bundle", run.path("classifier") / "bundle")
+    bundle = run.path("classifier") / "bundle" if "classifier" in run.refs else None
+    if bundle:
+        run.link("bundle", bundle)
     run.link("assessment.json", run.path("assessment") / "assessment.json")
     result = {
         "run": str(run.folder),
-        "bundle": str(run.path("classifier") / "bundle"),
+        "bundle": str(bundle) if bundle else None,
         "assessment": str(run.folder / "assessment.json"),
         "data_docs": str(run.folder / "data_docs" / "index.html"),
         "stages": stages(run),

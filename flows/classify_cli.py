@@ -1,6 +1,6 @@
 """The command that makes a classifier; `flows.cli` has the others."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from typer import Option
 
@@ -24,8 +24,13 @@ from flows.options import (
 EXAMPLES = """Examples:\n
     gdflow classify\n
     gdflow classify --corpus questions.jsonl --text-column question --label-column intent\n
-    gdflow classify --train train.jsonl --valid valid.jsonl --test test.jsonl --set discriminator.name=svm --json"""
+    gdflow classify --train train.jsonl --valid valid.jsonl --test test.jsonl --set discriminator.name=svm --json\n
+    gdflow classify --corpus few.jsonl --label-column intent --augment generator"""
 
+Augment = Annotated[
+    Literal["words", "generator"] | None,
+    Option(help="Make up texts to learn from besides: real ones with words dropped, or those of a generator."),
+]
 Label = Annotated[str | None, Option("--label-column", help="Key of the class, in .jsonl; by default label.")]
 
 
@@ -38,6 +43,7 @@ def classify(
     text_column: TextColumn = None,
     prompt_column: PromptColumn = None,
     label_column: Label = None,
+    augment: Augment = None,
     set_: Set = NONE,
     seed: Seed = 0,
     home: Home = HERE,
@@ -58,7 +64,8 @@ def classify(
     with quiet_stdout(), connected(home) as ready:
         from flows.parameters import checked
 
-        parameters = checked(preset, files | columns, settings(set_), seed, home)
+        more = {"classification.augment.how": augment} if augment else {}
+        parameters = checked(preset, files | columns, settings(set_) | more, seed, home)
         from flows.classify import classify as classify_flow
 
         ready()

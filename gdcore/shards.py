@@ -6,6 +6,7 @@ where there is none. Row i of a split is row i of the corpus. N texts.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -86,8 +87,26 @@ class Shards:
         ids = [np.load(path, mmap_mode="r" if each[-1] else None) for path, each in zip(paths, offsets, strict=True)]
         return cls(ids, shard_N[rows], start_N[rows], lengths_N[rows], prompts_N[rows])
 
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]], prompt_lengths: Sequence[int] | None = None) -> Self:
+        """Texts in memory: the ids of prompt then text, and how many are the prompt's; none where not given."""
+        lengths_N: Ids = np.array([len(row) for row in rows], np.int64)
+        flat = np.fromiter(chain.from_iterable(rows), np.int64, int(lengths_N.sum()))
+        prompts_N = np.zeros_like(lengths_N) if prompt_lengths is None else np.array(prompt_lengths, np.int64)
+        return cls([flat], np.zeros_like(lengths_N), np.cumsum(lengths_N) - lengths_N, lengths_N, prompts_N)
+
     def __len__(self) -> int:
         return len(self.lengths_N)
+
+    def __add__(self, other: Self) -> Self:
+        """These texts, then the others."""
+        parts = (
+            (self.shard_N, other.shard_N + len(self.ids)),
+            (self.start_N, other.start_N),
+            (self.lengths_N, other.lengths_N),
+            (self.prompt_lengths_N, other.prompt_lengths_N),
+        )
+        return type(self)([*self.ids, *other.ids], *map(np.concatenate, parts))
 
     def only(self, rows: NDArray[np.integer]) -> Self:
         """Some of the texts; row i is then the i-th of `rows`."""

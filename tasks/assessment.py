@@ -11,6 +11,7 @@ from gdcore.progress import Progress
 from gdcore.report import wording
 from gdcore.runs import Run, Stage
 from tasks import show
+from tasks.classification import architecture
 from tasks.stage import build, stage
 from tasks.training import choose_device
 
@@ -32,7 +33,7 @@ def assess(run: Run, config: RunConfig, corpus: Ref, tokens: Ref, validation: Re
         make,
         config=config.model_dump(mode="json", include={"seed"}),
         inputs=inputs,
-        sources=["gdcore.classification.assessment", f"gdcore.discriminators.{config.discriminator.name}"],
+        sources=["gdcore.classification.assessment", architecture(config)],
     )
     show_assessment(assessment(run.store.path(done.ref)))
     return done

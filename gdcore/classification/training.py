@@ -8,20 +8,22 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch.optim import Optimizer
 
 from gdcore.adversarial.verdicts import loss_of
 from gdcore.batches import Batch, BatchStream, collate, ordered_batches
+from gdcore.classification.bayes import build_bayes
 from gdcore.classification.labels import UNKNOWN, class_ids, classes, labels
 from gdcore.contracts import Discriminator
 from gdcore.errors import UserError
 from gdcore.progress import Progress
+from gdcore.settings import Settings
 from gdcore.shards import Shards
 from gdcore.tokenizer import Tokenizer
 from gdcore.training.checkpoint import build_discriminator, load_weights, plugin_config, read_about, save_weights
@@ -41,13 +43,44 @@ Classes = NDArray[np.int64]
 Logits = NDArray[np.float64]
 
 
+class AugmentationConfig(Settings):
+    """Texts that are made to be learnt from beside the real ones."""
+
+    how: Literal["none", "words", "generator"] = "none"
+    """`words`: the real texts, some words dropped and some swapped. `generator`: texts of a generator that learnt to
+    write each class (by the settings `generator` and `pretrain`), of which those are kept that a classifier of the real
+    texts takes for their class and a discriminator for most real."""
+    times: float = Field(default=1.0, gt=0)
+    """Texts added for each real one, at most."""
+    strength: float = Field(default=0.1, ge=0, le=1)
+    """`words`: the share of a text's words that are dropped, and of those that change places."""
+    candidates: int = Field(default=6, ge=1)
+    """`generator`: texts drawn for each one that may be kept."""
+    agreement: bool = True
+    """`generator`: keep only what the classifier takes for its class."""
+    realness: bool = True
+    """`generator`: of what is left keep what the discriminator finds most real; otherwise any."""
+
+
 class ClassificationConfig(PretrainConfig):
     """How a classifier learns; `gdflow classify` alone reads it."""
+
+    by: Literal["discriminator", "generator"] = "discriminator"
+    """What names the class: the `discriminator`'s architecture, trained to tell classes apart; or by Bayes' rule the
+    `generator`'s, trained to write texts of every class and asked under which class a text is the likeliest."""
 
     steps: int = Field(default=3000, ge=1)
     """Batches to learn from, at most; the learning rate has decayed when they are used up."""
     patience: int = Field(default=5, ge=1)
     """Stop after this many looks at held-out texts without a better accuracy; the best weights are kept."""
+    augment: AugmentationConfig = AugmentationConfig()
+    """Made-up texts to learn from, for a `discriminator` that has few real ones."""
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Self:
+        if self.by == "generator" and self.augment.how != "none":
+            raise ValueError("a generator that classifies learns from real texts alone: leave augment.how at none")
+        return self
 
 
 @dataclass
@@ -164,6 +197,11 @@ def labelled_split(
     return open_split(tokens, validation, split).only(known), classes_N[known], len(classes_N) - len(known)
 
 
+def open_added(augmentation: Path) -> tuple[Shards, Classes]:
+    """The texts that an augmentation made up, and the class of each."""
+    return Shards.open(augmentation, "added"), np.load(augmentation / "classes.npy")
+
+
 def run_classification(
     architecture: Any,
     config: ClassificationConfig,
@@ -176,12 +214,20 @@ def run_classification(
     validation: Path,
     out: Path,
     work: Path,
+    augmentation: Path | None = None,
 ) -> Iterator[Progress]:
-    """Train a classifier and keep the weights with the highest held-out accuracy; `work` survives a kill."""
+    """Train a classifier and keep the weights with the highest held-out accuracy; `work` survives a kill.
+
+    Made-up texts of an `augmentation` (`gdcore.classification.augmentation`) are learnt from as the real ones are.
+    """
     torch.manual_seed(seed)
     names = classes(corpus, validation)
     train, classes_N, num_left_out = labelled_split(tokens, validation, corpus, "train", names)
     valid, valid_classes_N, _ = labelled_split(tokens, validation, corpus, "valid", names)
+    num_real = len(train)
+    if augmentation:
+        added, added_classes_N = open_added(augmentation)
+        train, classes_N = train + added, np.concatenate([classes_N, added_classes_N])
     require_batch(train, config.batch_size, "classification.batch_size")
     vocab_size = Tokenizer.load(tokens).vocab_size
     classifier = build_discriminator(architecture, vocab_size, len(names)).to(device)
@@ -195,31 +241,50 @@ def run_classification(
         yield from logged(checkpointed(reports, state, work, config.checkpoint_every), config.steps, work)
 
     load_weights(classifier, work / "best_classifier.safetensors")
+    about = {"by": "discriminator", "classifier": architecture.model_dump(mode="json")}
+    about |= {"vocab_size": vocab_size, "context": context}
+    summary = {
+        "texts": num_real,
+        "made_up": len(train) - num_real,
+        "without_label": num_left_out,
+        "steps": state.step,
+        "best_step": state.memory["best_step"],
+        "stopped": f"no better for {config.patience} looks" if state.step < config.steps else None,
+    }
+    publish(classifier, (held_out, valid_classes_N), names, about, summary, out, work)
+
+
+def publish(
+    classifier: Discriminator,
+    valid: tuple[Sequence[Batch], Classes],
+    names: list[str],
+    about: dict[str, Any],
+    summary: dict[str, Any],
+    out: Path,
+    work: Path,
+) -> None:
+    """Write the weights, what they are weights of, the temperature that held-out texts ask for, and the log."""
     save_weights(classifier, out / "classifier.safetensors")
-    temperature = fit_temperature(predict(classifier, held_out), valid_classes_N)
-    about = {"vocab_size": vocab_size, "context": context, "classes": names, "temperature": temperature}
-    write_json(out / "config.json", {"classifier": architecture.model_dump(mode="json"), **about})
+    logits_NK, classes_N = predict(classifier, valid[0]), valid[1]
+    temperature = fit_temperature(logits_NK, classes_N)
+    write_json(out / "config.json", {**about, "classes": names, "temperature": temperature})
     shutil.copyfile(work / "metrics.jsonl", out / "metrics.jsonl")
-    write_json(
-        out / "summary.json",
-        {
-            "classes": len(names),
-            "texts": len(train),
-            "without_label": num_left_out,
-            "steps": state.step,
-            "best_step": state.memory["best_step"],
-            "valid_accuracy": state.memory["best_accuracy"],
-            "valid_nll": state.memory["best_nll"],
-            "temperature": temperature,
-            "stopped": f"no better for {config.patience} looks" if state.step < config.steps else None,
-        },
-    )
+    found = {
+        "valid_accuracy": float((logits_NK.argmax(axis=1) == classes_N).mean()),
+        "valid_nll": mean_nll(logits_NK, classes_N),
+        "temperature": temperature,
+    }
+    write_json(out / "summary.json", {"classes": len(names), **summary, **found})
 
 
 def load_classifier(directory: Path) -> tuple[Discriminator, dict[str, Any]]:
     """The classifier of a classification artifact, in evaluation mode, and what its `config.json` says."""
     about = read_about(directory)
-    architecture = plugin_config("discriminators", about["classifier"])
-    classifier = build_discriminator(architecture, about["vocab_size"], len(about["classes"]))
+    if about["by"] == "generator":
+        config = plugin_config("generators", about["classifier"])
+        classifier = build_bayes(config, about["vocab_size"], about["context"], np.ones(len(about["classes"])))
+    else:
+        architecture = plugin_config("discriminators", about["classifier"])
+        classifier = build_discriminator(architecture, about["vocab_size"], len(about["classes"]))
     load_weights(classifier, directory / "classifier.safetensors")
     return classifier.eval(), about

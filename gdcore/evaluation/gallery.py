@@ -9,7 +9,6 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, NotRequired
 
-import numpy as np
 import torch
 from typing_extensions import TypedDict
 
@@ -18,7 +17,7 @@ from gdcore.evaluation.calibration import probability
 from gdcore.evaluation.intervals import Values
 from gdcore.evaluation.nearest import Library
 from gdcore.evaluation.words import Splitter, split
-from gdcore.shards import Ids, Shards
+from gdcore.shards import Shards
 from gdcore.tokenizer import Tokenizer
 from gdcore.training.checkpoint import load_discriminator
 
@@ -107,10 +106,7 @@ class Critic:
         texts = self.tokenizer.encode(shown["texts"])
         room = [self.context - 2 - (1 + len(prompt) if prompt else 0) for prompt in prompts]
         rows = [prompt + text[: max(0, left)] for prompt, text, left in zip(prompts, texts, room, strict=True)]
-        lengths_N: Ids = np.array([len(row) for row in rows], np.int64)
-        flat = np.array([i for row in rows for i in row], np.int64)
-        prompts_N: Ids = np.array([len(prompt) for prompt in prompts], np.int64)
-        return Shards([flat], np.zeros_like(lengths_N), np.cumsum(lengths_N) - lengths_N, lengths_N, prompts_N)
+        return Shards.of(rows, [len(prompt) for prompt in prompts])
 
 
 def gallery(
