@@ -43,7 +43,7 @@ def start(num: int):
 @pytest.mark.parametrize("name", LATENT)
 @torch.no_grad()
 def test_bounds_lie_below_the_integral_and_many_draws_reach_it(name, monkeypatch):
-    generator, batch = build(name, latent_dim=1), texts(6)
+    generator, batch = build(name, latent_dim=1, dropout=0.0), texts(6)
     grid = torch.linspace(-7, 7, 141)
     given = [logprobs(generator, replace(batch, noise_BZ=z.expand(6, 1))).sum(1) for z in grid]
     weight = -0.5 * grid.square() - 0.5 * math.log(2 * math.pi) + math.log(14 / 140)
@@ -58,11 +58,11 @@ def test_bounds_lie_below_the_integral_and_many_draws_reach_it(name, monkeypatch
     assert (closer_B < exact_B + 0.1).all()
     torch.testing.assert_close(closer_B, exact_B, atol=0.4, rtol=0)
     assert (exact_B - elbo_B).mean() > 4 * (exact_B - closer_B).abs().mean()
-    # The divergence in closed form is the mean of log q/p; behind a map it is an estimate.
-    if name != "vae":
-        return
+    # The divergence, in closed form but for a map, is the mean of log q/p.
     expected_B = torch.stack([-ratio for _, ratio in latent.weighted_draws(generator, batch)]).mean(0)
-    torch.testing.assert_close(latent.inferred(generator, batch)[1].sum(1), expected_B, atol=0.2, rtol=0.05)
+    generator.train()
+    found_B = torch.stack([latent.inferred(generator, batch)[1].sum(1) for _ in range(100)]).mean(0)
+    torch.testing.assert_close(found_B, expected_B, atol=0.2, rtol=0.05)
     assert mean_BZ.shape == log_variance_BZ.shape == (6, 1)
 
 
