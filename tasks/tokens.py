@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from gdcore.artifacts import Ref, file_digest
+from gdcore.artifacts import Ref
 from gdcore.config import RunConfig
 from gdcore.runs import Run, Stage
 from gdcore.tokens import build_tokens
@@ -26,7 +26,7 @@ def tokenize(run: Run, config: RunConfig, corpus: Ref) -> Stage:
 
 def _start(start: Path | None) -> dict[str, Any]:
     """What a pretrained model's tokenizer is made from, if it brings one: by content, not by where it lies."""
-    from gdcore.networks.vocabulary import sources
+    from gdcore.networks.vocabulary import identity
 
-    found = {path.name: file_digest(path) for path in sources(start)} if start else {}
+    found = identity(start) if start else {}
     return {"start": found} if found else {}

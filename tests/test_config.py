@@ -9,8 +9,14 @@ from gdcore.errors import UserError
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_resolves_and_says_only_what_differs(name):
-    assert resolve(name, {}) != RunConfig() or name == "default"
+    needed = {"generator.from": "some.gguf"} if name == "pretrained" else {}
+    assert resolve(name, needed) != RunConfig() or name == "default"
     assert "extends" not in load_preset(name)
+
+
+def test_a_preset_for_a_pretrained_model_asks_for_it():
+    with pytest.raises(UserError, match=r"beside a pretrained model: name it with generator\.from"):
+        resolve("pretrained", {})
 
 
 def test_overrides_beat_the_preset_which_beats_the_defaults():

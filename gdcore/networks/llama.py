@@ -39,9 +39,8 @@ def identity(start: Path) -> dict[str, str]:
 
     Raises UserError where there is no such model.
     """
-    path = vocabulary.gguf_path(start)
-    paths = [path] if path else [*_files(start), *vocabulary.sources(start)]
-    return {path.name: file_digest(path) for path in paths}
+    whole = {} if vocabulary.gguf_path(start) else {path.name: file_digest(path) for path in _files(start)}
+    return whole | vocabulary.identity(start)
 
 
 def verified(start: Path, digest: str = "") -> str:

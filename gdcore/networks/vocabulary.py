@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer as Backend
 
+from gdcore.artifacts import file_digest
 from gdcore.errors import UserError
 from gdcore.networks.gguf import GGUF
 from gdcore.tokenizer import SPECIALS, Tokenizer
@@ -72,6 +73,12 @@ def sources(start: Path) -> list[Path]:
         return []
     names = ("tokenizer.json", "tokenizer_config.json", "config.json")
     return [start / name for name in names if (start / name).is_file()]
+
+
+def identity(start: Path) -> dict[str, str]:
+    """What decides the outcome of taking a model's tokenizer: the digests of its files; one GGUF file is as another."""
+    path = gguf_path(start)
+    return {"gguf": file_digest(path)} if path else {path.name: file_digest(path) for path in sources(start)}
 
 
 def adopt(start: Path, lowercase: bool = False) -> Tokenizer | None:
