@@ -33,6 +33,12 @@ def test_the_embedded_corpus_is_the_one_described() -> None:
     assert tuple(card("docstrings")["docstrings"]) == EMBEDDED
 
 
+def test_the_grammar_gives_the_counts_of_its_card(tmp_path: Path) -> None:
+    built = build(tmp_path, grammar={})
+    read = {name: built.summary[name] for name in ("read", "used", "quarantined")}
+    assert read | built.summary["splits"] == card("grammar")["counts"]
+
+
 @pytest.mark.bench_data
 @pytest.mark.skipif(not BENCHMARKS, reason="GDFLOW_BENCH_DATA is not set")
 def test_coco_gives_the_counts_of_its_card(tmp_path: Path) -> None:
