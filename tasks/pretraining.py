@@ -17,8 +17,9 @@ def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref) -> Stage
     """Maximum likelihood over real tokens, until held-out text stops getting likelier; the best weights are kept."""
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
-        from gdcore.training.phases import run_pretraining
+        from gdcore.training.phases import rehearse, run_pretraining
 
+        rehearse(config.generator, config.discriminator, config.objective)
         return run_pretraining(
             config.generator,
             config.pretrain,

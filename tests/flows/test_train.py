@@ -180,3 +180,10 @@ def test_what_was_refused_leaves_nothing(tmp_path: Path, prefect_server: str) ->
         train(preset="tiny", corpus=CorpusConfig(paths=(str(tmp_path / "nowhere.txt"),)), home=tmp_path)
     assert runs.every(tmp_path) == []
     assert Store(tmp_path / "artifacts").all() == []
+
+
+def test_players_that_cannot_play_together_are_refused_before_anything_is_trained(home: Path) -> None:
+    before = len(Store(home / "artifacts").all())
+    with pytest.raises(UserError, match="Set discriminator.name to causal_lstm"):
+        run(home, **{"objective.name": "seqgan", "pretrain.steps": 7})
+    assert len(Store(home / "artifacts").all()) == before
