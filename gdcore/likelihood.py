@@ -147,9 +147,12 @@ def score_and_rank(generator: Generator, batches: Iterable[Batch]) -> tuple[Tens
 def _ranks(logits_KV: Tensor, ids_K: Tensor) -> Tensor:
     logits_KV[:, list(FORBIDDEN)] = -torch.inf
     true_K1 = logits_KV.gather(1, ids_K.unsqueeze(1))
-    earlier_KV = torch.arange(logits_KV.shape[1], device=ids_K.device) < ids_K.unsqueeze(1)
-    ranks_K = ((logits_KV > true_K1) | ((logits_KV == true_K1) & earlier_KV)).sum(dim=1)
-    return torch.where(true_K1.squeeze(1).isfinite(), ranks_K, logits_KV.shape[1])
+    ranks_K = (logits_KV > true_K1).sum(dim=1, dtype=torch.int32)  # twice as fast as 64 bits
+    tied_K = (logits_KV == true_K1).sum(dim=1, dtype=torch.int32) > 1
+    sayable_K = true_K1.squeeze(1).isfinite()
+    for row in (tied_K & sayable_K).nonzero().flatten().tolist():  # hardly any
+        ranks_K[row] += (logits_KV[row, : ids_K[row]] == true_K1[row]).sum()
+    return torch.where(sayable_K, ranks_K, logits_KV.shape[1]).long()
 
 
 def held_out_nll(generator: Generator, batches: Iterable[Batch]) -> float:
