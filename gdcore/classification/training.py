@@ -26,7 +26,14 @@ from gdcore.progress import Progress
 from gdcore.settings import Settings
 from gdcore.shards import Shards
 from gdcore.tokenizer import Tokenizer
-from gdcore.training.checkpoint import build_discriminator, load_weights, plugin_config, read_about, save_weights
+from gdcore.training.checkpoint import (
+    Resumable,
+    build_discriminator,
+    load_weights,
+    plugin_config,
+    read_about,
+    save_weights,
+)
 from gdcore.training.loops import PretrainConfig, Report, checkpointed, descend, learning_rate, uses_bfloat16
 from gdcore.training.phases import (
     EVAL_BATCH,
@@ -133,7 +140,8 @@ def predict(classifier: Discriminator, batches: Sequence[Batch]) -> Logits:
 
 def early_stopped(
     reports: Iterator[Report],
-    state: ClassifierState,
+    state: Resumable,
+    classifier: Discriminator,
     config: ClassificationConfig,
     valid: tuple[Sequence[Batch], Classes],
     work: Path,
@@ -145,13 +153,13 @@ def early_stopped(
     memory, (batches, classes_N) = state.memory, valid
     for report in reports:
         if state.step % config.eval_every == 0 or state.step == config.steps:
-            logits_NK = predict(state.classifier, batches)
+            logits_NK = predict(classifier, batches)
             accuracy = float((logits_NK.argmax(axis=1) == classes_N).mean())
             nll = mean_nll(logits_NK, classes_N)
             report |= {"valid_accuracy": accuracy, "valid_nll": nll}
             if (accuracy, -nll) > (memory.get("best_accuracy", -1.0), -memory.get("best_nll", math.inf)):
                 memory |= {"best_accuracy": accuracy, "best_nll": nll, "best_step": state.step, "worse": 0}
-                save_weights(state.classifier, work / "best_classifier.safetensors")
+                save_weights(classifier, work / "best_classifier.safetensors")
             else:
                 memory["worse"] += 1
             if memory["worse"] >= config.patience:
@@ -236,7 +244,7 @@ def run_classification(
 
     resume(state, work)
     held_out = list(ordered_batches(valid, EVAL_BATCH))
-    reports = early_stopped(learn(state, config), state, config, (held_out, valid_classes_N), work)
+    reports = early_stopped(learn(state, config), state, classifier, config, (held_out, valid_classes_N), work)
     if not stopped_early(state, config):
         yield from logged(checkpointed(reports, state, work, config.checkpoint_every), config.steps, work)
 
