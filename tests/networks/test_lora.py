@@ -54,6 +54,15 @@ def test_it_begins_as_the_model_itself(model):
     assert torch.equal(model.logits(ids(model)), plain.logits(ids(model)))
 
 
+def test_rounding_once_is_rounding_each_time(model):
+    plain = transformer.Generator(transformer.Config(start=model.config.start), model.vocab_size, CONTEXT).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        expected_BTV = plain.logits(ids(model))
+        assert torch.equal(model.logits(ids(model)), expected_BTV)
+        assert torch.equal(model.logits(ids(model)), expected_BTV)  # from what was kept
+    assert torch.equal(model.logits(ids(model)), plain.logits(ids(model)))
+
+
 def test_an_adapter_adds_what_the_paper_says():
     linear = torch.nn.Linear(3, 2, bias=False)
     adapted = Adapted(linear, Config(rank=1, alpha=4))
