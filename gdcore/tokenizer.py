@@ -44,7 +44,8 @@ SYMBOLS = "".join(
         r"\x{609}-\x{60D}\x{61B}\x{61D}-\x{61F}\x{66A}-\x{66D}\x{6D4}\x{700}-\x{70D}",  # Arabic, Syriac
         r"\x{964}\x{965}\x{970}\x{E4F}\x{E5A}\x{E5B}\x{F04}-\x{F14}\x{F3A}-\x{F3D}",  # Indic, Thai, Tibetan
         r"\x{104A}-\x{104F}\x{10FB}\x{1360}-\x{1368}\x{17D4}-\x{17DA}\x{1800}-\x{180A}",  # Burmese … Mongolian
-        r"\x{2010}-\x{2027}\x{2030}-\x{205E}\x{20A0}-\x{20CF}\x{2100}-\x{214F}\x{2190}-\x{2BFF}\x{2E00}-\x{2E7F}",
+        r"\x{2010}-\x{2027}\x{2030}-\x{205E}\x{20A0}-\x{20CF}\x{2100}-\x{214F}\x{2190}-\x{2580}",
+        r"\x{2582}-\x{2BFF}\x{2E00}-\x{2E7F}",  # but for `▁` (2581), which is no symbol: no joiner may bind it
         r"\x{3001}-\x{3003}\x{3008}-\x{3020}\x{3030}\x{303D}-\x{303F}\x{30FB}",  # Chinese and Japanese
         r"\x{FD3E}\x{FD3F}\x{FE10}-\x{FE19}\x{FE30}-\x{FE6B}",
         r"\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF20}\x{FF3B}-\x{FF3E}\x{FF40}\x{FF5B}-\x{FF65}\x{FFE0}-\x{FFEE}",

@@ -27,11 +27,11 @@ SMALL: dict[str, dict[str, object]] = {
     "latent_gan": {"embedding_dim": 16, "hidden_dim": 24, "encoder_dim": 12, "latent_dim": 5, "map_dim": 8},
     "transformer": {"hidden_dim": 16, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2, "mlp_dim": 24},
 }
+SELDOM = ("rnn", "gru", "relational_memory", "vae", "latent_gan")
+"""Traced with the slow tests alone: a trace takes seconds. What the simpler cells have in common with `lstm` is traced
+there, the state that grows with `transformer`."""
 GENERATORS = [
-    # What the simpler cells have in common with `lstm` is traced there, and the VAE as part of `latent_gan`; each trace
-    # takes seconds.
-    pytest.param(name, marks=pytest.mark.slow if name in ("rnn", "gru", "relational_memory", "vae") else ())
-    for name in plugins.names("generators")
+    pytest.param(name, marks=pytest.mark.slow if name in SELDOM else ()) for name in plugins.names("generators")
 ]
 
 
