@@ -147,12 +147,13 @@ def evaluate_models(
     judge = Judge(test.texts, train.texts, protocol, source)
     (out / "samples").mkdir(parents=True, exist_ok=True)
 
-    num = min(config.num_samples, len(test.prompted)) if test.prompted else config.num_samples
+    asked = test.prompted[: config.num_samples]  # whose prompts are answered, where there are prompts
+    num = len(asked) or config.num_samples
     answers = test.answers(num)
     rows: list[Row] = [_real_row(train, valid, test, num, protocol, source)]
     # Answers are shown beside the same prompts; texts without prompts come from all over the split.
     step = max(1, len(test.texts) // NUM_SHOWN)
-    quoted = test.prompted or sorted(range(len(test.texts)), key=lambda row: (row % step, row))
+    quoted = asked or sorted(range(len(test.texts)), key=lambda row: (row % step, row))
     shown = {"real": _shown(test, quoted)}
     yield progress("real text")
 
@@ -183,7 +184,7 @@ def evaluate_models(
                 result["warnings"] = [*result["warnings"], latent.BOUND]
             rows.append({"model": model, "decoding": decoding.model_dump(), **result})
             if i == 0:
-                shown[model] = _shown(test, test.prompted, texts)
+                shown[model] = _shown(test, asked, texts)
                 judged = drawing.texts(decoding, valid, num) if valid.prompted else texts
                 valid_figures[model] = judge_valid(judged)["metrics"]
             bleu = rows[-1]["metrics"].get("bleu_4")

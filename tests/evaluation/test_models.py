@@ -203,6 +203,14 @@ def test_with_prompts_each_test_prompt_is_answered_once(tmp_path: Path) -> None:
     assert "exact_match" not in result["rows"][0]["metrics"], "people are no answer to themselves"
 
 
+def test_with_more_prompts_than_samples_asked_for_the_first_are_answered(tmp_path: Path) -> None:
+    few = CONFIG.model_copy(update={"num_samples": 12})
+    result = run(write_inputs(tmp_path / "in", prompted=True), tmp_path / "out", few)
+    assert [row["counts"]["samples"] for row in result["rows"]] == [12] * 7
+    for samples in result["samples"].values():
+        assert [sample["prompt"] for sample in samples] == [f"w{i % 8} w{i % 5}" for i in range(1, 13)]
+
+
 def test_an_answer_is_right_if_anyone_gave_it(folders: dict[str, Path]) -> None:
     shards = Shards.open(folders["tokens"], "test").only(np.arange(4))
     split = Split(["yes", "no", "a text", "hm"], ["you", "me", None, "you"], [None] * 4, shards)
