@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from prefect import flow, task
@@ -24,6 +25,10 @@ from gdcore.report import results
 from tasks import show
 
 log = logging.getLogger(__name__)
+stopping = Event()
+"""Set when the sweep is told to stop: its trials run in threads, which hear of no signal."""
+LOOK_SECONDS = 1.0
+"""How often a trial looks whether it is."""
 
 
 @task(name="trial", task_run_name="{system} · seed {seed}", cache_policy=NO_CACHE, persist_result=False)
@@ -34,20 +39,30 @@ def trial(system: str, preset: str, seed: int, settings: dict[str, Any], home: P
     for key, value in settings.items():
         command += ["--set", f"{key}={json.dumps(value)}"]
     environment = environment_of(PREFECT_API_URL.value() or "") | {"OMP_NUM_THREADS": str(threads)}
+    if stopping.is_set():
+        return results.Trial(system=system, seed=seed, failure="stopped before it began")
     log.info("%s, seed %d: begun", system, seed)
     start = time.monotonic()
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        try:
-            out, said = child.communicate()
-        except BaseException:
-            child.terminate()  # a run that is told so keeps its checkpoints and stops
-            raise
+        out, said = _ended(child)
     if child.returncode:
         last = (said.strip().splitlines() or ["it said nothing"])[-1]
         log.warning("%s, seed %d: failed: %s", system, seed, last)
         return results.Trial(system=system, seed=seed, failure=last)
     log.info("%s, seed %d: done in %.0f s", system, seed, time.monotonic() - start)
     return results.Trial(system=system, seed=seed, run=json.loads(out)["run"])
+
+
+def _ended(child: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a trial's process says until it ends; one that is told to stop keeps its checkpoints, and does."""
+    told = False
+    while True:
+        try:
+            return child.communicate(timeout=LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            if stopping.is_set() and not told:
+                child.terminate()
+                told = True
 
 
 def run_name() -> str:
@@ -70,6 +85,7 @@ def sweep(
         workers: Trials at a time; each gets its share of the processor.
         home: The folder that holds artifacts/ and runs/, seen from where the worker works.
     """
+    stopping.clear()
     planned = load_plan(plan)
     given = chosen_source(corpus.model_dump(mode="json", exclude_defaults=True))
     # A trial is no candidate for release.
@@ -83,7 +99,11 @@ def sweep(
         for seed in planned.seeds
         for system in planned.systems
     ]
-    trials = [each.result() for each in waiting]
+    try:
+        trials = [each.result() for each in waiting]
+    except BaseException:
+        stopping.set()
+        raise
     table = results.tabulate(planned.about, trials)
     (run.folder / "results.json").write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
     text = results.markdown(table)
