@@ -194,7 +194,9 @@ def sweep(
     valid: Valid = NONE,
     test: Test = NONE,
     workers: Annotated[int, Option(min=1, help="Trials at a time; each gets its share of the processor.")] = 1,
-    out: Annotated[Path | None, Option(help="Also write the table to this Markdown file.")] = None,
+    out: Annotated[
+        Path | None, Option(help="Also write the table to this Markdown file, and the curves beside it.")
+    ] = None,
     home: Home = HERE,
     json: Json = False,
 ) -> None:
@@ -213,9 +215,8 @@ def sweep(
         if not given.packages:
             source_files(given)
         ready()
-        result = with_workers(workers)(plan=plan, corpus=given, workers=workers, home=home.absolute())
-    if out:
-        out.write_text(Path(result["results"]).read_text("utf-8"), "utf-8")
+        where = {"home": home.absolute(), "out": out.absolute() if out else None}
+        result = with_workers(workers)(plan=plan, corpus=given, workers=workers, **where)
     answer(result, json, lambda result: typer.echo(Path(result["results"]).read_text("utf-8")))
     if result["failures"]:
         raise UserError(f"{len(result['failures'])} trials failed; the table says which, and why")

@@ -76,6 +76,7 @@ def sweep(
     corpus: CorpusConfig = CorpusConfig(),  # noqa: B008  (frozen)
     workers: int = 1,
     home: Path = Path(),
+    out: Path | None = None,
 ) -> dict[str, Any]:
     """Train and judge every system of a plan with every seed; stages that two of them share are built once.
 
@@ -84,6 +85,7 @@ def sweep(
         corpus: Your own text; left as it is, the preset's corpus.
         workers: Trials at a time; each gets its share of the processor.
         home: The folder that holds artifacts/ and runs/, seen from where the worker works.
+        out: A Markdown file for the table; the curves of fine-tuning go into a folder of its name beside it.
     """
     stopping.clear()
     planned = load_plan(plan)
@@ -106,9 +108,10 @@ def sweep(
         raise
     table = results.tabulate(planned.about, trials)
     (run.folder / "results.json").write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    text = results.markdown(table)
-    (run.folder / "results.md").write_text(text, "utf-8")
-    show.markdown("results", text, planned.about)
+    pictures = results.fine_tuning_curves(trials)
+    for path in filter(None, (run.folder / "results.md", out)):
+        results.write(path, table, pictures)
+    show.markdown("results", results.markdown(table), planned.about)
     result = {"run": str(run.folder), "results": str(run.folder / "results.md"), **table}
     run.finish(result, latest=False)
     return result

@@ -5,6 +5,7 @@ what sampling contribute. With one seed, and for real text, which is measured on
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +16,12 @@ import numpy as np
 from gdcore.errors import UserError
 from gdcore.evaluation.comparison import across_seeds
 from gdcore.evaluation.intervals import Figure
-from gdcore.report import two_numbers, wording
+from gdcore.report import curves, two_numbers, wording
 from gdcore.runs import Run
 from gdcore.settings import Settings
 
 REAL, BASELINE = "real text", "maximum likelihood"
+COSTS = ("pretraining", "finetuning", "finetuning_cpu", "gigabytes")
 
 
 class Trial(Settings):
@@ -39,6 +41,8 @@ class Cost(NamedTuple):
     pretraining: float
     """Minutes."""
     finetuning: float
+    finetuning_cpu: float
+    """Minutes of processor time: what a busy machine does not stretch."""
     gigabytes: float
     """At most, in either."""
     stopped: bool
@@ -124,19 +128,41 @@ def over_seeds(measured: Sequence[Mapping[str, Figure]]) -> dict[str, Figure]:
     return {name: across_seeds(np.array([each[name]["value"] for each in measured])) for name in shared}
 
 
-def markdown(table: Mapping[str, Any]) -> str:
-    """The table for people."""
-    rows = table["rows"]
+def fine_tuning_curves(trials: Sequence[Trial]) -> dict[str, str]:
+    """A picture (SVG) of every system that was fine-tuned, over its seeds."""
+    logs: dict[str, dict[int, list[dict[str, Any]]]] = defaultdict(dict)
+    for trial in trials:
+        if trial.run:
+            lines = (_run(trial.run).path("finetuning") / "metrics.jsonl").read_text("utf-8").splitlines()
+            logs[trial.system][trial.seed] = [json.loads(line) for line in lines]
+    drawn = {system: curves.draw(system, by_seed) for system, by_seed in logs.items()}
+    return {system: picture for system, picture in drawn.items() if picture}
+
+
+def write(path: Path, table: Mapping[str, Any], pictures: Mapping[str, str]) -> None:
+    """The table as a Markdown file, and the pictures in a folder of the same name beside it, each linked to its row."""
+    folder = path.with_suffix("")
+    links = {system: f"{folder.name}/{re.sub('[^a-z0-9]+', '-', system.lower())}.svg" for system in pictures}
+    if pictures:
+        folder.mkdir(parents=True, exist_ok=True)
+    for system, picture in pictures.items():
+        (path.parent / links[system]).write_text(picture, "utf-8")
+    path.write_text(markdown(table, links), "utf-8")
+
+
+def markdown(table: Mapping[str, Any], links: Mapping[str, str] | None = None) -> str:
+    """The table for people; a system in `links` leads to its picture."""
+    rows, links = table["rows"], links or {}
     measured = wording.ordered(name for row in rows for name in row["metrics"])
     names = [name for name in measured if wording.metric(name).headline]
     header = ["system", "decoding", *(wording.metric(name).label for name in names)]
-    header += ["pretraining, min", "fine-tuning, min", "memory, GB", "guard stopped", "selected"]
+    header += ["pretraining, min", "fine-tuning, min", "of it CPU", "memory, GB", "guard stopped", "selected"]
     lines = [
         [
-            row["system"],
+            f"[{row['system']}]({links[row['system']]})" if row["system"] in links else row["system"],
             row["decoding"],
             *(wording.told(row["metrics"].get(name), wording.metric(name).digits) for name in names),
-            *(f"{row[part]:.1f}" if part in row else "" for part in ("pretraining", "finetuning", "gigabytes")),
+            *(f"{row[part]:.1f}" if part in row else "" for part in COSTS),
             row.get("guard", ""),
             row.get("selected", ""),
         ]
@@ -158,15 +184,20 @@ def _caption(table: Mapping[str, Any]) -> str:
 
 
 def _outcome(trial: Trial, folder: str) -> Outcome:
-    run = Run(home=Path(folder).parents[1], name=Path(folder).name)
+    run = _run(folder)
     judged = json.loads((run.path("evaluation") / "evaluation.json").read_text("utf-8"))
     tuned = json.loads((run.path("finetuning") / "summary.json").read_text("utf-8"))
     # Told by the manifests: another run may have built the stage.
     before, after = (run.store.manifest(run.ref(stage)).about for stage in ("pretraining", "finetuning"))
     memory = max(before["peak_memory"], after["peak_memory"]) / 2**30
     selected = judged["selection"]["selected"] == "finetuned"
-    cost = Cost(before["seconds"] / 60, after["seconds"] / 60, memory, bool(tuned["stopped"]), selected)
+    took = (before["seconds"], after["seconds"], after["cpu_seconds"])
+    cost = Cost(*(seconds / 60 for seconds in took), memory, bool(tuned["stopped"]), selected)
     return Outcome(trial, judged, run.ref("pretraining").content, tuned["steps"] > 0, cost)
+
+
+def _run(folder: str) -> Run:
+    return Run(home=Path(folder).parents[1], name=Path(folder).name)
 
 
 def _mean_cost(costs: Sequence[Cost], tuned: bool) -> dict[str, Any]:
@@ -179,6 +210,7 @@ def _mean_cost(costs: Sequence[Cost], tuned: bool) -> dict[str, Any]:
     }
     if tuned:
         told["finetuning"] = sum(cost.finetuning for cost in costs) / len(costs)
+        told["finetuning_cpu"] = sum(cost.finetuning_cpu for cost in costs) / len(costs)
         told["guard"] = f"{sum(cost.stopped for cost in costs)} of {len(costs)}"
         told["selected"] = f"{sum(cost.selected for cost in costs)} of {len(costs)}"
     return told

@@ -3,14 +3,15 @@
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from gdcore import runs
 from gdcore.errors import UserError
-from gdcore.report.results import Trial, markdown, tabulate
+from gdcore.report.results import Trial, fine_tuning_curves, markdown, tabulate, write
 
-ABOUT = {"config": {}, "inputs": {}, "seconds": 90.0, "peak_memory": 2**30}
+ABOUT = {"config": {}, "inputs": {}, "seconds": 90.0, "cpu_seconds": 60.0, "peak_memory": 2**30}
 
 
 def finished(home: Path, system: str, seed: int, *, bleu: float, **told: Any) -> Trial:
@@ -29,14 +30,18 @@ def finished(home: Path, system: str, seed: int, *, bleu: float, **told: Any) ->
     }
     files = {
         "pretraining": {"summary.json": {"model": told.get("pretrained", "small"), "seed": seed}},
-        "finetuning": {"summary.json": {"steps": 5 if tuned else 0, "stopped": system == "wild"}},
+        "finetuning": {
+            "summary.json": {"steps": 5 if tuned else 0, "stopped": system == "wild"},
+            "metrics.jsonl": told.get("log", []),
+        },
         "evaluation": {"evaluation.json": judged},
     }
     for stage, named in files.items():
         address = f"{system}{seed}{stage}".encode().hex().ljust(64, "0")
         with run.store.lock(stage, address), run.store.draft(stage, address) as draft:
             for name, content in named.items():
-                (draft / name).write_text(json.dumps(content))
+                lines = content if name.endswith(".jsonl") else [content]
+                (draft / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
             ref = run.store.publish(draft, stage, address, ABOUT)
         run.record(stage, ref, "built", 1.0)
     return Trial(system=system, seed=seed, run=str(run.folder))
@@ -60,6 +65,7 @@ def test_a_row_is_a_system_over_its_seeds(tmp_path: Path) -> None:
     rows = {row["system"]: row for row in table["rows"]}
     assert (rows["wild"]["guard"], rows["gad"]["guard"], rows["gad"]["selected"]) == ("2 of 2", "0 of 2", "2 of 2")
     assert rows["gad"]["pretraining"] == rows["gad"]["finetuning"] == 1.5
+    assert rows["gad"]["finetuning_cpu"] == 1.0
     assert "finetuning" not in rows["maximum likelihood"]
     text = markdown(table)
     assert "- gone, seed 0: no space" in text
@@ -90,3 +96,21 @@ def test_figures_of_two_protocols_are_not_tabled_together(tmp_path: Path) -> Non
     trials = [finished(tmp_path, "a", 0, bleu=0.4), finished(tmp_path, "b", 0, bleu=0.4, protocol="gdflow@2")]
     with pytest.raises(UserError, match="different protocols"):
         tabulate("", trials)
+
+
+def test_a_system_leads_to_its_curves(tmp_path: Path) -> None:
+    def log(nll: float) -> list[dict[str, float]]:
+        read = {"guard_valid_nll": nll, "guard_accuracy": 0.5, "guard_coverage": 90.0}
+        return [{"step": 10, **read}, {"step": 11}, {"step": 20, **read, "guard_valid_nll": nll + 0.1}]
+
+    trials = [finished(tmp_path, "gad, cold", seed, bleu=0.4, log=log(3.0 + seed)) for seed in (0, 1)]
+    trials += [finished(tmp_path, "mle", 0, bleu=0.3, tuned=False, log=log(3.0)[:1])]
+    pictures = fine_tuning_curves(trials)
+    assert list(pictures) == ["gad, cold"], "one reading is no curve"
+    write(tmp_path / "docs.md", tabulate("", trials), pictures)
+    assert "| [gad, cold](docs/gad-cold.svg) |" in (tmp_path / "docs.md").read_text()
+    picture = ElementTree.parse(tmp_path / "docs" / "gad-cold.svg").getroot()
+    lines = picture.findall(".//{*}polyline")
+    assert len(lines) == 6, "three panels, two seeds"
+    first, second = (float(line.get("points", "").split(",")[1].split()[0]) for line in lines[:2])
+    assert first > second, "seed 1 is the less likely one: it lies higher"
