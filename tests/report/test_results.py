@@ -103,13 +103,13 @@ def test_a_system_leads_to_its_curves(tmp_path: Path) -> None:
         read = {"guard_valid_nll": nll, "guard_accuracy": 0.5, "guard_coverage": 90.0}
         return [{"step": 10, **read}, {"step": 11}, {"step": 20, **read, "guard_valid_nll": nll + 0.1}]
 
-    trials = [finished(tmp_path, "gad, cold", seed, bleu=0.4, log=log(3.0 + seed)) for seed in (0, 1)]
+    trials = [finished(tmp_path, "g, c", seed, bleu=0.4, log=log(3.0 + seed)) for seed in (0, 1)]
     trials += [finished(tmp_path, "mle", 0, bleu=0.3, tuned=False, log=log(3.0)[:1])]
     pictures = fine_tuning_curves(trials)
-    assert list(pictures) == ["gad, cold"], "one reading is no curve"
+    assert list(pictures) == ["g, c"], "one reading is no curve"
     write(tmp_path / "docs.md", tabulate("", trials), pictures)
-    assert "| [gad, cold](docs/gad-cold.svg) |" in (tmp_path / "docs.md").read_text()
-    picture = ElementTree.parse(tmp_path / "docs" / "gad-cold.svg").getroot()
+    assert "| [g, c](docs/g-c.svg) |" in (tmp_path / "docs.md").read_text()
+    picture = ElementTree.parse(tmp_path / "docs" / "g-c.svg").getroot()
     lines = picture.findall(".//{*}polyline")
     assert len(lines) == 6, "three panels, two seeds"
     first, second = (float(line.get("points", "").split(",")[1].split()[0]) for line in lines[:2])
