@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer import Argument, Option
 
-from flows import champion_cli, classify_cli, compare_cli, generate_cli, track_cli
+from flows import champion_cli, classify_cli, compare_cli, generate_cli, store_cli, track_cli
 from flows.console import Commands, Terminated, answer, quiet_stdout, settings, sigterm_raises
 from flows.options import (
     HERE,
@@ -35,8 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From a folder of text to a deployed text generator.\n\nStart with: gdflow run",
 )
-store_app = typer.Typer(invoke_without_command=True, help="What has been built: list it, check it.")
-app.add_typer(store_app, name="store")
+app.add_typer(store_cli.app, name="store")
 app.command(epilog=generate_cli.EXAMPLES)(generate_cli.generate)
 app.command(epilog=classify_cli.EXAMPLES)(classify_cli.classify)
 app.command(epilog=champion_cli.RELEASE_EXAMPLES)(champion_cli.release)
@@ -292,36 +291,6 @@ def list_(kind: Annotated[str, Argument(help="What to name.")], home: Home = HER
         raise UserError(f"there is nothing of the kind {kind!r} to list; there are {', '.join(kinds)}")
     names = kinds[kind]()
     answer({"kind": kind, "names": names}, json, lambda result: typer.echo("\n".join(result["names"])))
-
-
-@store_app.callback(epilog="Examples: gdflow store · gdflow store verify")
-def store(context: typer.Context, home: Home = HERE, json: Json = False) -> None:
-    """List what the store holds, oldest first."""
-    if context.invoked_subcommand:
-        return
-    from flows.results import show_store
-    from gdcore.artifacts import Store
-
-    held = Store(home / "artifacts")
-    lines = [
-        {"artifact": each.ref.name, "bytes": each.size, "created": each.created, "path": str(held.path(each.ref))}
-        for each in held.all()
-    ]
-    answer({"artifacts": lines, "bytes": sum(each.size for each in held.all())}, json, show_store)
-
-
-@store_app.command(epilog="Example: gdflow store verify --home /data/gdflow")
-def verify(home: Home = HERE, json: Json = False) -> None:
-    """Hash every byte of the store and name what was altered. Status 2 if anything was."""
-    from gdcore.artifacts import Store
-
-    held = Store(home / "artifacts")
-    damaged = held.complaints()
-    result = {"checked": len(held.all()), "damaged": damaged}
-    answer(result, json, lambda result: typer.echo(f"{result['checked']} artifacts checked"))
-    if damaged:
-        names = "; ".join(f"{name}: {complaint}" for name, complaint in damaged.items())
-        raise UserError(f"The store is damaged: {names}. The next run that needs one of these builds it again.")
 
 
 if __name__ == "__main__":

@@ -203,6 +203,14 @@ def show_store(result: Result) -> None:
     Console().print(f"{len(result['artifacts'])} artifacts, {size(result['bytes'])}")
 
 
+def show_usage(result: Result) -> None:
+    lines = Table("kind", "size")
+    for kind, num_bytes in sorted(result["kinds"].items(), key=lambda item: -item[1]):
+        lines.add_row(kind, size(num_bytes))
+    Console().print(lines)
+    Console().print(size(result["bytes"]))
+
+
 def show_up(result: Result) -> None:
     """Where to look and how to start something."""
     console = Console()

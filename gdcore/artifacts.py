@@ -202,6 +202,20 @@ class Store:
         shutil.rmtree(self.root / ".work" / _name(kind, recipe), ignore_errors=True)
         return manifest.ref
 
+    def forget(self, folder: Path) -> bool:
+        """Remove a folder of this store in one step as seen by others; False where somebody holds its recipe's lock."""
+        name = folder.name if folder.parent.name.startswith(".") else _name(folder.parent.name, folder.name)
+        with (_made(self.root / ".locks") / name).open("a+") as lock:
+            if not _locked(lock, wait=False):
+                return False
+            doomed = _made(self.root / ".drafts") / f"{name}-{secrets.token_hex(4)}"
+            try:
+                os.rename(folder, doomed)
+            except FileNotFoundError:  # another process was quicker
+                return False
+            shutil.rmtree(doomed, ignore_errors=True)
+            return True
+
     def sweep(self) -> None:
         """Remove the drafts of dead processes: those whose recipe nobody has locked."""
         for draft in self.root.glob(".drafts/*"):

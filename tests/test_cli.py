@@ -42,7 +42,9 @@ def test_help_is_immediate_and_names_every_command() -> None:
     assert seconds < 3, "half a second where nothing else runs"
 
 
-@pytest.mark.parametrize("command", [[name] for name in COMMANDS] + [["store", "verify"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [[name] for name in COMMANDS] + [["store", each] for each in ("verify", "gc", "du")], ids=" ".join
+)
 def test_each_command_has_help_with_an_example_json_and_home(command: list[str]) -> None:
     shown = gdflow(*command, "--help")
     assert shown.exit_code == 0
