@@ -71,4 +71,4 @@ def gc(
     verb = "Would remove" if dry_run else "Removed"
     words = f"{verb} {len(lines)} folders, {size(done.size)}; {done.kept} artifacts stay."
     result = {"removed": lines, "bytes": done.size, "kept": done.kept, "dry_run": dry_run}
-    answer(result, json, lambda result: typer.echo("\n".join([*(line["artifact"] for line in lines), words])))
+    answer(result, json, lambda _: typer.echo("\n".join([*(each.name for each in done.removed), words])))

@@ -5,6 +5,7 @@ What is reported is measured on the test split; which model goes on is decided o
 
 import hashlib
 import json
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from gdcore.errors import UserError
 from gdcore.evaluation import protocol as protocols
 from gdcore.evaluation.breakdown import nll_by_label
 from gdcore.evaluation.calibration import calibrate
-from gdcore.evaluation.document import Evaluation, Row
+from gdcore.evaluation.document import Evaluation, ModelName, Row
 from gdcore.evaluation.drawing import Drawing, slug
 from gdcore.evaluation.evidence import Likelihoods
 from gdcore.evaluation.frontier import frontier
@@ -42,7 +43,7 @@ from gdcore.shards import Shards
 from gdcore.tokenizer import Tokenizer
 from gdcore.training.checkpoint import load_generator
 
-MODELS = ("pretrained", "finetuned")
+MODELS: tuple[ModelName, ModelName] = ("pretrained", "finetuned")
 GRID = (
     *(Decoding(temperature=temperature) for temperature in (1.0, 0.9, 0.8, 0.7)),
     Decoding(top_k=40),
@@ -131,7 +132,10 @@ def evaluate_models(
     device: str = "cpu",
 ) -> Iterator[Progress]:
     """Measure, select, and write `evaluation.json` and `samples/` into `out`."""
-    total = 3 + len(MODELS) * (2 + len(config.decodings))
+    before, after = MODELS
+    same = _digest(pretraining) == _digest(finetuning)
+    checkpoints: dict[ModelName, Path] = {before: pretraining} if same else {before: pretraining, after: finetuning}
+    total = 3 + len(checkpoints) * (2 + len(config.decodings))
     done = 0
 
     def progress(note: str) -> Progress:
@@ -157,7 +161,6 @@ def evaluate_models(
     shown = {"real": _shown(test, quoted)}
     yield progress("real text")
 
-    checkpoints = dict(zip(MODELS, (pretraining, finetuning), strict=True))
     judge_valid = Judge(valid.texts, train.texts, criteria_protocol(protocol))
     lengths = np.array([len(text.encode()) for text in test.texts], np.float64)
     valid_figures: dict[str, Any] = {}
@@ -191,10 +194,14 @@ def evaluate_models(
             yield progress(f"{model} at {decoding}" + (f": BLEU-4 {bleu['value']:.3f}" if bleu else ""))
         yield progress(f"{model}: judged on the validation split")
 
-    before, after = MODELS
+    if same:  # nothing was fine-tuned, or the guard took it all back: what was measured of one holds of the other
+        shown[after], valid_figures[after] = shown[before], valid_figures[before]
+        test_nll[after], valid_nll[after] = test_nll[before], valid_nll[before]
+        rows += [_renamed(row, after) for row in rows if row["model"] == before]
+        for path in (out / "samples").glob(f"{before}_*.txt"):
+            shutil.copyfile(path, path.with_name(path.name.replace(before, after, 1)))
     nll_of_both = valid_nll[before], valid_nll[after]
     comparisons = compare(valid_figures[before], valid_figures[after], nll_of_both, protocol.sampling)
-    same = _digest(pretraining) == _digest(finetuning)
     stopped = json.loads((finetuning / "summary.json").read_text()).get("stopped")
     selection = select(comparisons, same=same, stopped=stopped)
     logits = {name: critic(texts) for name, texts in shown.items()}
@@ -248,6 +255,12 @@ def _shown(split: Split, rows: Sequence[int], texts: Sequence[str] | None = None
     rows = rows[:NUM_JUDGED]
     texts = [split.texts[row] for row in rows] if texts is None else texts[:NUM_JUDGED]
     return {"texts": texts, "prompts": [split.prompts[row] for row in rows] if rows else [None] * len(texts)}
+
+
+def _renamed(row: Row, model: ModelName) -> Row:
+    renamed = row.copy()
+    renamed["model"] = model
+    return renamed
 
 
 def _by_label(nll: Ratio, labels: Sequence[str | None], protocol: protocols.Protocol) -> dict[str, Figure]:

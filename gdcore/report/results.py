@@ -191,8 +191,14 @@ def _outcome(trial: Trial, folder: str) -> Outcome:
     before, after = (run.store.manifest(run.ref(stage)).about for stage in ("pretraining", "finetuning"))
     memory = max(before["peak_memory"], after["peak_memory"]) / 2**30
     selected = judged["selection"]["selected"] == "finetuned"
-    took = (before["seconds"], after["seconds"], after["cpu_seconds"])
-    cost = Cost(*(seconds / 60 for seconds in took), memory, bool(tuned["stopped"]), selected)
+    cost = Cost(
+        pretraining=before["seconds"] / 60,
+        finetuning=after["seconds"] / 60,
+        finetuning_cpu=after["cpu_seconds"] / 60,
+        gigabytes=memory,
+        stopped=bool(tuned["stopped"]),
+        selected=selected,
+    )
     return Outcome(trial, judged, run.ref("pretraining").content, tuned["steps"] > 0, cost)
 
 
