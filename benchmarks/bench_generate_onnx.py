@@ -17,10 +17,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import torch
 
+from gdcore.decoding import Decoding
 from gdcore.export.generation import generation_model
 from gdcore.export.step import Step
 from gdcore.generators import lstm
-from gdcore.sampling import Decoding, sample
+from gdcore.sampling import sample
 from gdcore.serving.runtime import Graph
 from gdcore.tokenizer import BOS, EOS, PAD
 from gdcore.uniforms import row_seeds

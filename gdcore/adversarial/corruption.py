@@ -11,8 +11,9 @@ from torch import Tensor
 
 from gdcore.batches import Batch, make_batch
 from gdcore.contracts import Generator
+from gdcore.decoding import Decoding
 from gdcore.networks import latent
-from gdcore.sampling import Decoding, complete
+from gdcore.sampling import complete
 from gdcore.tokenizer import EOS, PAD
 from gdcore.uniforms import row_seeds
 

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from gdcore.batches import Batch, make_batch
 from gdcore.contracts import Generator, State
+from gdcore.decoding import Decoding
 from gdcore.networks import latent
-from gdcore.sampling import Decoding, pick
+from gdcore.sampling import pick
 from gdcore.tokenizer import EOS, PAD
 
 ROWS = 4096

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gdcore.contracts import Discriminator, Generator
-from gdcore.sampling import Decoding, sample_each
+from gdcore.decoding import Decoding
+from gdcore.sampling import sample_each
 from gdcore.shards import Shards
 from gdcore.tokenizer import Tokenizer
 

@@ -20,6 +20,7 @@ from pydantic import Field, field_validator
 from gdcore import plugins
 from gdcore.corpora import drawn
 from gdcore.corpora.exact import ExactSource
+from gdcore.decoding import Decoding
 from gdcore.errors import UserError
 from gdcore.evaluation import protocol as protocols
 from gdcore.evaluation.breakdown import nll_by_label
@@ -37,7 +38,6 @@ from gdcore.evaluation.tempered import tempered_nll
 from gdcore.metrics.nll import held_out
 from gdcore.networks import latent
 from gdcore.progress import Progress
-from gdcore.sampling import Decoding
 from gdcore.settings import Settings
 from gdcore.shards import Shards
 from gdcore.tokenizer import Tokenizer

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from gdcore.batches import ordered_batches
+from gdcore.decoding import Decoding
 from gdcore.evaluation.intervals import Ratio
 from gdcore.likelihood import chunk_size
 from gdcore.networks import latent
-from gdcore.sampling import Decoding
 from gdcore.shards import Shards
 from gdcore.tokenizer import EOS, FORBIDDEN
 

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from gdcore.batches import Batch, collate, make_batch
 from gdcore.contracts import Discriminator, Generator
+from gdcore.decoding import Decoding
 from gdcore.likelihood import logprobs
 from gdcore.networks import latent
 from gdcore.progress import Progress
-from gdcore.sampling import Decoding, complete
+from gdcore.sampling import complete
 from gdcore.serving.runtime import Graph
 from gdcore.shards import Shards
 from gdcore.tokenizer import PAD

@@ -16,8 +16,9 @@ import torch
 from pydantic import Field
 
 from gdcore.batches import Batch, collate
+from gdcore.decoding import Decoding
 from gdcore.likelihood import held_out_nll
-from gdcore.sampling import Decoding, complete
+from gdcore.sampling import complete
 from gdcore.settings import Settings
 from gdcore.shards import Shards
 from gdcore.tokenizer import EOS, PAD

@@ -11,13 +11,13 @@ import torch
 from gdcore.corpora import drawn
 from gdcore.corpora.build import CorpusConfig, build_corpus
 from gdcore.corpora.exact import Verdict
+from gdcore.decoding import Decoding
 from gdcore.discriminators import cnn
 from gdcore.evaluation.evidence import Evidence
 from gdcore.evaluation.intervals import Sampling, figures
 from gdcore.evaluation.models import EvaluationConfig, evaluate_models
 from gdcore.generators import lstm
 from gdcore.metrics import nll_oracle
-from gdcore.sampling import Decoding
 from gdcore.shards import Shards
 from gdcore.tokenizer import Tokenizer
 from gdcore.tokens import TokenizerConfig, build_tokens

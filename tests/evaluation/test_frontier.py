@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gdcore.decoding import Decoding
 from gdcore.evaluation.frontier import Cloud, frontier, hypervolume, interpolated
-from gdcore.sampling import Decoding
 
 GRID = [
     Decoding(),

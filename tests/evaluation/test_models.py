@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import torch
 
+from gdcore.decoding import Decoding
 from gdcore.discriminators import cnn
 from gdcore.errors import UserError
 from gdcore.evaluation.document import schema
@@ -20,7 +21,6 @@ from gdcore.evaluation.models import EvaluationConfig, Split, evaluate_models
 from gdcore.evaluation.side_by_side import read_side, side_by_side
 from gdcore.generators import lstm
 from gdcore.metrics.nll import held_out
-from gdcore.sampling import Decoding
 from gdcore.shards import Shards
 from gdcore.tokenizer import BOS, EOS, FORBIDDEN
 from gdcore.tokens import TokenizerConfig, build_tokens

@@ -6,9 +6,9 @@ import torch
 from toy import TINY, VOCAB, toy_rows, write_toy
 
 from gdcore import plugins
+from gdcore.decoding import Decoding
 from gdcore.evaluation.tempered import tempered_nll
 from gdcore.metrics.nll import held_out
-from gdcore.sampling import Decoding
 from gdcore.shards import Shards
 from gdcore.tokenizer import BOS, EOS, FORBIDDEN
 

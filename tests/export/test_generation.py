@@ -8,8 +8,9 @@ from small_bundle import CONTEXT, GENERATORS, traced
 
 from gdcore import sampling
 from gdcore.contracts import Generator
+from gdcore.decoding import Decoding
 from gdcore.export.generation import generation_model
-from gdcore.sampling import FORBIDDEN, Decoding
+from gdcore.sampling import FORBIDDEN
 from gdcore.serving.runtime import Graph
 from gdcore.tokenizer import BOS, EOS, PAD, SEP
 from gdcore.uniforms import row_seeds

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from gdcore import sampling, uniforms
+from gdcore.decoding import Decoding
 from gdcore.export import sampler
 from gdcore.export.builder import FLOAT, INT64, Graph
-from gdcore.sampling import FORBIDDEN, Decoding
+from gdcore.sampling import FORBIDDEN
 from gdcore.serving import runtime
 from gdcore.uniforms import row_seeds
 

@@ -10,9 +10,10 @@ from toy import CONTEXT, TINY, VOCAB
 from gdcore import plugins
 from gdcore.adversarial.rollouts import rollout_rewards
 from gdcore.batches import Batch
+from gdcore.decoding import Decoding
 from gdcore.networks import latent
 from gdcore.objectives import seqgan
-from gdcore.sampling import Decoding, complete
+from gdcore.sampling import complete
 from gdcore.tokenizer import EOS
 from gdcore.uniforms import row_seeds
 

@@ -15,9 +15,10 @@ from onnx import numpy_helper
 from small_bundle import CONTEXT, exported, tokens
 
 from gdcore.batches import make_batch
+from gdcore.decoding import Decoding
 from gdcore.errors import UserError
 from gdcore.likelihood import logprobs
-from gdcore.sampling import Decoding, sample
+from gdcore.sampling import sample
 from gdcore.serving import runtime, session
 from gdcore.serving.manifest import write_manifest
 from gdcore.serving.session import Session

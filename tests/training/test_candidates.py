@@ -8,11 +8,12 @@ from toy import CONTEXT, TINY, VOCAB
 
 from gdcore.batches import make_batch
 from gdcore.candidates import Choice, chosen
+from gdcore.decoding import Decoding
 from gdcore.discriminators import cnn
 from gdcore.errors import UserError
 from gdcore.generators import lstm
 from gdcore.likelihood import logprobs
-from gdcore.sampling import Decoding, sample, sample_each
+from gdcore.sampling import sample, sample_each
 from gdcore.tokenizer import BOS, EOS
 from gdcore.uniforms import candidate_seeds, row_seeds
 

@@ -10,10 +10,11 @@ from toy import CONTEXT, TINY, VOCAB, build_generator, players, toy_rows, write_
 
 from gdcore import plugins
 from gdcore.batches import make_batch, ordered_batches
+from gdcore.decoding import Decoding
 from gdcore.likelihood import conditional_logprobs, logprobs, nll, score, text_logprobs
 from gdcore.networks import latent
 from gdcore.networks.reconstruction import interpolated, reconstructed, study, written
-from gdcore.sampling import Decoding, complete, complete_batch
+from gdcore.sampling import complete, complete_batch
 from gdcore.tokenizer import BOS, EOS, PAD, Tokenizer
 from gdcore.training.phases import open_split
 from gdcore.uniforms import normals, row_seeds

@@ -5,8 +5,9 @@ import pytest
 import torch
 from toy import CONTEXT, TINY, VOCAB
 
+from gdcore.decoding import Decoding
 from gdcore.generators import lstm
-from gdcore.sampling import FORBIDDEN, Decoding, complete, pick, sample
+from gdcore.sampling import FORBIDDEN, complete, pick, sample
 from gdcore.tokenizer import BOS, EOS, PAD, SEP
 from gdcore.uniforms import row_seeds
 
