@@ -205,7 +205,7 @@ def sweep(
 
     load_plan(plan)  # a mistake in it is told at once
     with quiet_stdout(), connected(home) as ready:
-        from flows.sweep import with_workers
+        from flows.sweep import sweep as sweep_flow
         from gdcore.corpora.build import CorpusConfig, source_files
         from gdcore.explain import parsed
 
@@ -214,8 +214,8 @@ def sweep(
         if not given.packages:
             source_files(given)
         ready()
-        where = {"home": home.absolute(), "out": out.absolute() if out else None}
-        result = with_workers(workers)(plan=plan, corpus=given, workers=workers, **where)
+        table = out.absolute() if out else None
+        result = sweep_flow(plan=plan, corpus=given, workers=workers, home=home.absolute(), out=table)
     answer(result, json, lambda result: typer.echo(Path(result["results"]).read_text("utf-8")))
     if result["failures"]:
         raise UserError(f"{len(result['failures'])} trials failed; the table says which, and why")

@@ -8,13 +8,14 @@ import sys
 import time
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from flows.parameters import chosen_source
 from flows.plans import load_plan
@@ -74,7 +75,7 @@ def run_name() -> str:
 def sweep(
     plan: str = "objectives",
     corpus: CorpusConfig = CorpusConfig(),  # noqa: B008  (frozen)
-    workers: int = 1,
+    workers: Annotated[int, Field(ge=1)] = 1,
     home: Path = Path(),
     out: Path | None = None,
 ) -> dict[str, Any]:
@@ -96,16 +97,28 @@ def sweep(
     logging.getLogger("flows").setLevel(logging.INFO)
     log.info("%d systems × %d seeds, %d at a time: %s", len(planned.systems), len(planned.seeds), workers, run.folder)
     threads = max(1, (os.cpu_count() or 1) // workers)
-    waiting = [
-        trial.submit(system, planned.preset, seed, common | planned.overrides(system), home.absolute(), threads)
-        for seed in planned.seeds
-        for system in planned.systems
-    ]
-    try:
-        trials = [each.result() for each in waiting]
-    except BaseException:
-        stopping.set()
-        raise
+    # A runner of its own: the flow's has as many threads as anybody asks for, and `workers` is the form's to say.
+    with ThreadPoolTaskRunner(max_workers=workers) as runner:
+        waiting = [
+            runner.submit(
+                trial,
+                {
+                    "system": system,
+                    "preset": planned.preset,
+                    "seed": seed,
+                    "settings": common | planned.overrides(system),
+                    "home": home.absolute(),
+                    "threads": threads,
+                },
+            )
+            for seed in planned.seeds
+            for system in planned.systems
+        ]
+        try:
+            trials = [each.result() for each in waiting]
+        except BaseException:
+            stopping.set()
+            raise
     table = results.tabulate(planned.about, trials)
     (run.folder / "results.json").write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
     pictures = results.fine_tuning_curves(trials)
@@ -115,9 +128,3 @@ def sweep(
     result = {"run": str(run.folder), "results": str(run.folder / "results.md"), **table}
     run.finish(result, latest=False)
     return result
-
-
-def with_workers(workers: int) -> Any:
-    """The flow, running so many trials at a time."""
-    runner: Any = ThreadPoolTaskRunner(max_workers=workers)
-    return sweep.with_options(task_runner=runner)
