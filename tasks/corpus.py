@@ -12,12 +12,13 @@ from tasks.stage import build, stage, transient
 @stage("corpus", retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=transient)
 def read_corpus(run: Run, config: CorpusConfig) -> Stage:
     """Read the texts, repair or quarantine each by a stated rule, and divide them into train, valid and test."""
+    texts = identity(config)
     done = build(
         run,
         "corpus",
-        lambda out, work: build_corpus(config, out),
+        lambda out, work: build_corpus(config, out, texts),
         config={},
-        inputs={"texts": identity(config)},
+        inputs={"texts": texts},
         sources=["gdcore.corpora.build"],
     )
     show_corpus(run, done.ref)

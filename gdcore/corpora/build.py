@@ -4,9 +4,9 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,9 @@ import polars as pl
 from gdcore.corpora import docstrings, drawn, segmentation
 from gdcore.corpora.clean import REPAIRS, clean
 from gdcore.corpora.config import EMBEDDED, CorpusConfig
-from gdcore.corpora.sources import READERS, identity, source_files, source_versions, sources
+from gdcore.corpora.found import reader
+from gdcore.corpora.opened import opened
+from gdcore.corpora.sources import identity, source_files, source_versions, sources
 from gdcore.corpora.split import SPLITS, Seen, digest, side
 from gdcore.corpora.writer import Writer
 from gdcore.errors import UserError
@@ -40,17 +42,18 @@ class Block(NamedTuple):
     total: int
 
 
-def build_corpus(config: CorpusConfig, out: Path) -> Iterator[Progress]:
+def build_corpus(config: CorpusConfig, out: Path, known: Mapping[str, Any] | None = None) -> Iterator[Progress]:
     """Write {train,valid,test,quarantine}.parquet and summary.json into `out`; the same input gives the same bytes.
 
-    Raises UserError, and leaves nothing behind, when a source cannot be used, when every record is rejected, and when
-    a split would be empty.
+    `known` is the corpus's `identity`, where it was taken before. Raises UserError, and leaves nothing behind, when a
+    source cannot be used, when a file changes while it is read, or has changed since its identity was taken, when
+    every record is rejected, and when a split would be empty.
     """
     drawn_from = drawn.source(config)
     if drawn_from:
         blocks = (Block(*each) for each in drawn.read(config, drawn_from))
     else:
-        blocks = _read_packages(config) if config.packages else _read_files(config)
+        blocks = _read_packages(config) if config.packages else _read_files(config, known)
     division = Division(config)
     read, names = 0, set[str]()
     reasons, repaired, characters = Counter[str](), Counter[str](), np.zeros(3, dtype=np.int64)
@@ -132,15 +135,20 @@ class Division:
         )
 
 
-def _read_files(config: CorpusConfig) -> Iterator[Block]:
+def _read_files(config: CorpusConfig, known: Mapping[str, Any] | None) -> Iterator[Block]:
     """The user's files, block by block."""
     files = sources(config)
+    digests = {(side, name): digest for side, name, digest in known["files"]} if known else {}
     total = sum(source.path.stat().st_size for source in files)
     done = 0
     for source in files:
-        for frame in READERS[source.path.suffix.lower()].read(source.path, config):
-            read = min(done + frame["offset"][-1], total)
-            yield Block(source.side, frame.with_columns(source=pl.lit(source.name)), read, total)
+        module = reader(source.path)
+        assert module, f"{source.path} is of no kind that can be read"
+        with opened(source.path) as file:
+            for frame in module.read(file, config):
+                read = min(done + frame["offset"][-1], total)
+                yield Block(source.side, frame.with_columns(source=pl.lit(source.name)), read, total)
+            file.check_unchanged(digests.get((source.side, source.name)))
         done += source.path.stat().st_size
 
 

@@ -10,6 +10,7 @@ from gdcore.corpora.config import CorpusConfig
 
 REPAIRS = {
     "bom": "a byte order mark at the start of a file is dropped",
+    "encoding": "UTF-16 and UTF-32, which a byte order mark tells, are read as such",
     "line_ending": "CRLF and a lone CR end a line as LF does",
     "markup": "reStructuredText and Markdown markup in documentation is turned into the words it marks",
     "control_characters": "control characters, NUL among them, are dropped (tabs and line breaks count as white space)",
@@ -21,8 +22,14 @@ REPAIRS = {
 
 REJECTIONS = {
     "line_too_long": "a line of several megabytes; it is cut there and not read further",
+    "cut": "the compressed file ends in the middle: what stood before is used, this line "
+    "is not whole, the rest is lost",
+    "damaged": "from here on the file cannot be unpacked or decoded, or something else follows what is packed; what "
+    "stood before is used",
     "invalid_json": "the line is not JSON",
     "not_an_object": "the line is JSON, but not an object",
+    "unclosed_quote": "a quote in the line is not closed within several megabytes, or to the end of the file",
+    "wrong_number_of_fields": "the row has more or fewer fields than the header has names",
     "missing_text": "the object has no text, or a null one",
     "missing_prompt": "the object has no prompt, or a null one, though a prompt column was named",
     "missing_label": "the object has no label, or a null one, though a label column was named",

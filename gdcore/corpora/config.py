@@ -70,8 +70,8 @@ class CorpusConfig(Settings):
     """
 
     paths: tuple[str, ...] = ()
-    """Files, folders (searched in depth) or globs of `.txt` (one text a line) and `.jsonl` (one object a line), to be
-    split by a stable hash."""
+    """Files, folders (searched in depth) or globs of `.txt` (one text a line), `.jsonl` (one object a line), `.csv`
+    (with a header) and `.parquet`, each of them also packed (`.gz`, `.zst`), to be split by a stable hash."""
     train: tuple[str, ...] = ()
     """Files, folders or globs of the train split, when the split is given rather than drawn."""
     valid: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class CorpusConfig(Settings):
     grammar: GrammarConfig | None = None
     """Draw the texts from a grammar, whose likelihoods are known."""
     text_column: str = "text"
-    """Key of the text in a `.jsonl` object."""
+    """Key of the text in a `.jsonl` object; name of its column in `.csv` and `.parquet`. So with the keys below."""
     prompt_column: str | None = None
     """Key of what the text answers (source sentence, question, article); none by default."""
     label_column: str | None = None

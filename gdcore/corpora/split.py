@@ -54,5 +54,8 @@ class Seen:
         if fresh.any():
             self.runs.append(unique[fresh])
         while len(self.runs) > 1 and len(self.runs[-1]) * 2 > len(self.runs[-2]):
-            self.runs[-2:] = [np.sort(np.concatenate(self.runs[-2:]), kind="stable")]
+            merged = np.concatenate(self.runs[-2:])
+            del self.runs[-2:]  # before sorting, which takes half as much again
+            merged.sort(kind="stable")
+            self.runs.append(merged)
         return new

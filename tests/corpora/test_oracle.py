@@ -127,7 +127,8 @@ def test_the_length_is_the_configuration_s_not_the_file_s(tmp_path: Path) -> Non
 def changed(tmp_path: Path, **arrays: Any) -> Path:
     path = tmp_path / "changed.npz"
     own = {**small().parameters, **arrays}
-    np.savez(path, **{key: array for key, array in own.items() if array is not None})
+    kept: dict[str, Any] = {key: array for key, array in own.items() if array is not None}
+    np.savez(path, **kept)
     return path
 
 
