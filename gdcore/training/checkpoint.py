@@ -3,12 +3,14 @@
 ```
 generator.safetensors  discriminator.safetensors  objective.safetensors     weights, each readable by itself
 optimizers.pt                                                              moments and torch's random state
-state.json                                                                 step, data position, what wrappers remember
+state.json                                                                 step, data position, what wrappers remember,
+                                                                           the other files' digests
 config.json                                                                architectures: all that loading needs
 ```
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,11 +22,13 @@ from safetensors.torch import load_model, save_model
 from torch.optim import Optimizer
 
 from gdcore import plugins
+from gdcore.artifacts import file_digest
 from gdcore.batches import BatchStream
 from gdcore.contracts import Discriminator, Generator, Objective
 from gdcore.durable import synced
 from gdcore.errors import UserError
 
+log = logging.getLogger(__name__)
 KEPT = 2
 """Checkpoints that stay in a work directory: the newest, and one more in case the disk lost its last write."""
 
@@ -70,7 +74,8 @@ def save_state(state: Resumable, work: Path) -> Path:
         save_model(module, str(draft / f"{name}.safetensors"))
     optimizers = {name: optimizer.state_dict() for name, optimizer in state.optimizers.items()}
     torch.save({"optimizers": optimizers, "rng": torch.get_rng_state()}, draft / "optimizers.pt")
-    about = {"step": state.step, "batches": state.batches.state_dict(), "memory": state.memory}
+    files = {path.name: file_digest(path) for path in sorted(draft.iterdir())}
+    about = {"step": state.step, "batches": state.batches.state_dict(), "memory": state.memory, "files": files}
     (draft / "state.json").write_text(json.dumps(about))
     for path in draft.iterdir():
         synced(path)
@@ -83,20 +88,33 @@ def save_state(state: Resumable, work: Path) -> Path:
 
 
 def load_state(state: Resumable, work: Path) -> bool:
-    """Put the newest checkpoint of `work` into `state`; False, and nothing changed, where there is none."""
-    found = checkpoints(work)
-    if not found:
+    """Put the newest whole checkpoint of `work` into `state`; False, and nothing changed, where there is none."""
+    for folder in reversed(checkpoints(work)):
+        if (about := _whole(folder)) is not None:
+            break
+        log.warning("%s is damaged: going on from an older checkpoint", folder)
+        shutil.rmtree(folder)
+    else:
         return False
     for name, module in state.modules().items():
-        load_model(module, str(found[-1] / f"{name}.safetensors"))
-    saved = torch.load(found[-1] / "optimizers.pt", weights_only=True)
+        load_model(module, str(folder / f"{name}.safetensors"))
+    saved = torch.load(folder / "optimizers.pt", weights_only=True)
     for name, optimizer in state.optimizers.items():
         optimizer.load_state_dict(saved["optimizers"][name])
     torch.set_rng_state(saved["rng"])
-    about = json.loads((found[-1] / "state.json").read_text())
     state.step, state.memory = about["step"], about["memory"]
     state.batches.load_state_dict(about["batches"])
     return True
+
+
+def _whole(folder: Path) -> dict[str, Any] | None:
+    """What a checkpoint says of itself, if all its files are as they were written: a disk may lose its last writes."""
+    try:
+        about = json.loads((folder / "state.json").read_text())
+        intact = all(file_digest(folder / name) == digest for name, digest in about["files"].items())
+    except (OSError, ValueError, KeyError):
+        return None
+    return about if intact else None
 
 
 def checkpoints(work: Path) -> list[Path]:

@@ -5,7 +5,7 @@ iterator and leaves the loop alone: `checkpointed(guarded(finetune(…)))`.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -155,12 +155,17 @@ def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
     return torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
 
 
-def checkpointed(reports: Iterator[Report], state: Resumable, work: Path, every: int) -> Iterator[Report]:
-    """Save the whole state every so many steps, so that a killed run loses no more than those."""
+def checkpointed(reports: Iterator[Report], state: Resumable, work: Path, every: int) -> Generator[Report, None, None]:
+    """Save the whole state every so many steps, so that a killed run loses no more than those; and when closed."""
     for report in reports:
         if state.step % every == 0:
             save_state(state, work)
-        yield report
+        try:
+            yield report
+        except GeneratorExit:  # told to stop, between two steps
+            if state.step % every:
+                save_state(state, work)
+            raise
 
 
 def early_stopped(

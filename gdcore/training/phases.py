@@ -6,7 +6,8 @@ weights that were best.
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -195,10 +196,10 @@ def stopped_early(state: Resumable, config: PretrainConfig) -> bool:
     return state.memory.get("worse", 0) >= config.patience
 
 
-def logged(reports: Iterator[Report], total: int, work: Path) -> Iterator[Progress]:
+def logged(reports: Generator[Report, None, None], total: int, work: Path) -> Iterator[Progress]:
     """Append each report to `work/metrics.jsonl`, and yield how far it is and the figures worth showing."""
     shown: Report = {}
-    with (work / "metrics.jsonl").open("a") as file:
+    with closing(reports), (work / "metrics.jsonl").open("a") as file:
         for report in reports:
             file.write(json.dumps(report) + "\n")
             file.flush()

@@ -1,8 +1,10 @@
 """The two loops: they learn, they resume bit for bit, the guard fires and falls back."""
 
+import functools
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from toy import CONTEXT, TINY, VOCAB, toy_rows, write_toy
 from gdcore.adversarial.policy import kl_estimate, leave_one_out, whiten
 from gdcore.errors import UserError
 from gdcore.objectives import gad, seqgan
+from gdcore.progress import Progress
 from gdcore.training.checkpoint import TrainState, checkpoints, load_generator, load_state, save_state
 from gdcore.training.guard import Guard, GuardConfig
 from gdcore.training.loops import FinetuneConfig, PretrainConfig, learning_rate
@@ -34,6 +37,16 @@ FINETUNE = FinetuneConfig(
 OBJECTIVES = {"gad": (gad.Config(), "cnn"), "seqgan": (seqgan.Config(), "causal_lstm")}
 
 
+def leave(run: Iterator[Progress], stop_at: int, work: Path, every: int) -> None:
+    """Go through a phase, or leave it at a step as a kill would: without the checkpoint that a mere stop writes."""
+    for progress in run:
+        if progress.done == stop_at:
+            run.close()
+            if stop_at % every:
+                shutil.rmtree(work / f"step-{stop_at:08d}")
+            return
+
+
 def pretrain_into(root: Path, tokens: Path, validation: Path, config: PretrainConfig = PRETRAIN, stop_at: int = 10**9):
     """Run the phase, or leave it at a step as a kill would."""
     out, work = root / "pretraining", root / "work_pretraining"
@@ -51,9 +64,7 @@ def pretrain_into(root: Path, tokens: Path, validation: Path, config: PretrainCo
         out=out,
         work=work,
     )
-    for progress in run:
-        if progress.done == stop_at:
-            break
+    leave(run, stop_at, work, config.checkpoint_every)
     return out
 
 
@@ -77,9 +88,7 @@ def finetune_into(
         out=out,
         work=work,
     )
-    for progress in run:
-        if progress.done == stop_at:
-            break
+    leave(run, stop_at, work, config.checkpoint_every)
     return out
 
 
@@ -185,6 +194,41 @@ def test_guard_names_each_collapse():
         alarm = guard.alarm({**healthy, name: value}, healthy)
         assert alarm is not None
         assert name in alarm
+
+
+def test_a_stopped_pretraining_loses_no_step(toy, tmp_path):
+    _, tokens, validation, pretraining = toy
+    work = tmp_path / "work_pretraining"
+    out = tmp_path / "pretraining"
+    for folder in (out, work):
+        folder.mkdir()
+    phase = functools.partial(
+        run_pretraining, TINY["lstm"], PRETRAIN, context=CONTEXT, seed=1, device=CPU,
+        tokens=tokens, validation=validation, out=out, work=work,
+    )  # fmt: skip
+    stopped = phase()
+    while next(stopped).done < 17:
+        pass
+    stopped.close()
+    assert checkpoints(work)[-1].name == "step-00000017"
+    again = phase()
+    assert next(again).done == 18
+    list(again)
+    assert contents(out) == contents(pretraining)
+
+
+@pytest.mark.parametrize("harm", ["cut", "other bytes", "no state"])
+def test_a_checkpoint_that_the_disk_lost_is_passed_over(toy, tmp_path, harm):
+    _, tokens, validation, pretraining = toy
+    pretrain_into(tmp_path, tokens, validation, stop_at=15)
+    newest = checkpoints(tmp_path / "work_pretraining")[-1]
+    target = newest / ("state.json" if harm == "no state" else "optimizers.pt")
+    content = target.read_bytes()
+    if harm == "no state":
+        target.unlink()
+    else:
+        target.write_bytes(content[:-9] if harm == "cut" else content[:-9] + bytes(9))
+    assert contents(pretrain_into(tmp_path, tokens, validation)) == contents(pretraining)
 
 
 def test_a_checkpoint_without_its_last_rename_is_not_seen(toy, tmp_path):
