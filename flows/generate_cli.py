@@ -1,7 +1,7 @@
 """`gdflow generate`; `flows.cli` has the others. Needs no torch and no Prefect."""
 
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer import Option
@@ -11,13 +11,17 @@ from flows.console import answer
 from flows.options import HERE, NONE, Home, Json
 from gdcore.errors import UserError
 
+if TYPE_CHECKING:
+    from gdcore.decoding import Decoding
+
 EXAMPLES = """Examples:\n
     gdflow generate\n
     gdflow generate --bundle DIR --num 20 --seed 1 --temperature 0.8 --top-p 0.95\n
     gdflow generate --champion\n
     gdflow generate --candidates 16 --choose discriminator
 
-    gdflow generate --prompt "What is a tensor?" --json"""
+    gdflow generate --prompt "What is a tensor?" --json\n
+    gdflow generate --champion --prompts questions.jsonl --prompt-column question --out answers.parquet"""
 
 
 def generate(
@@ -42,6 +46,13 @@ def generate(
         list[str],
         Option(help="What the text is to answer or, of a model trained without prompts, to begin with. Repeatable."),
     ] = NONE,
+    prompts: Annotated[
+        Path | None, Option(help="A file of prompts, of any kind that a corpus may be: a text for each; with --out.")
+    ] = None,
+    prompt_column: Annotated[str, Option(help="Its column, where it has columns.")] = "prompt",
+    out: Annotated[
+        Path | None, Option(help="Write a Parquet file instead, in bounded memory; the same command goes on with it.")
+    ] = None,
     champion: Annotated[bool, Option("--champion", help="Take the champion's bundle, not the latest run's.")] = False,
     name: Annotated[str, Option(help="Which champion; goes with --champion.")] = "",
     home: Home = HERE,
@@ -58,6 +69,18 @@ def generate(
     if not (folder / "manifest.json").exists():
         what = "is no bundle" if bundle else "is not there yet"
         raise UserError(f"{folder} {what}. Give an exported bundle with --bundle, or make one with `gdflow run`.")
+    if out:
+        if prompt or max_tokens:
+            raise UserError("--prompt and --max-tokens do not go with --out: prompts come from a file (--prompts)")
+        from gdcore.decoding import Decoding
+        from gdcore.explain import parsed
+
+        drawn = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "candidates": candidates}
+        decoding = parsed(Decoding, drawn | {"choose": choose or "likelihood"})
+        answer(_in_bulk(folder, out, num, prompts, prompt_column, seed, decoding), json, _show_bulk)
+        return
+    if prompts:
+        raise UserError("--prompts goes with --out: what it answers is written to a file")
     from gdcore.serving.session import Session
 
     session = Session(folder)
@@ -85,3 +108,25 @@ def generate(
         raise UserError(str(error)) from error
     result = {"texts": texts, "bundle": str(folder.resolve()), "seed": seed}
     answer(result, json, lambda result: typer.echo("\n".join(result["texts"])))
+
+
+def _in_bulk(
+    bundle: Path, out: Path, num: int, prompts: Path | None, column: str, seed: int, decoding: "Decoding"
+) -> dict[str, Any]:
+    """A Parquet file of texts, with a bar while it grows."""
+    from gdcore import bulk
+    from gdcore.artifacts import file_digest
+    from gdcore.progress import bar
+
+    asked = bulk.prompts_of(prompts, column) if prompts else bulk.unprompted(num)
+    source = file_digest(prompts) if prompts else ""
+    with bar("generation") as show:
+        for progress in bulk.generate(bundle, out, asked, None if prompts else num, seed, decoding, source):
+            show(progress)
+    return {"file": str(out), "bundle": str(bundle.resolve()), "seed": seed, **bulk.summary(out)}
+
+
+def _show_bulk(result: dict[str, Any]) -> None:
+    typer.echo(f"{result['file']}: {result['rows']:,} rows, {result['written']:,} texts")
+    for reason, number in result["refused"].items():
+        typer.echo(f"  {number:,} without: {reason}")

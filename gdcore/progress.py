@@ -1,5 +1,8 @@
 """What a long-running function yields while it works; the caller decides how to show it."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 
@@ -13,3 +16,26 @@ class Progress(NamedTuple):
     done: int
     total: int | None
     note: str = ""
+
+
+@contextmanager
+def bar(stage: str) -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal; elsewhere nothing, the log lines say it."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn(f"{stage:12}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(stage, total=None, note="")
+        yield lambda progress: bars.update(bar, completed=progress.done, total=progress.total, note=progress.note)

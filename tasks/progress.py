@@ -7,7 +7,6 @@ whole and closing its iterator lets it write a checkpoint; a second one strikes 
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +17,8 @@ from uuid import UUID
 
 import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
-from gdcore.progress import Progress
+from gdcore.progress import Progress, bar
 
 log = logging.getLogger(__name__)
 ARTIFACT_SECONDS = 2.0
@@ -33,7 +29,7 @@ def relay(stage: str, progresses: Iterator[Progress]) -> None:
     """Run a stage's iterator to its end, showing what it yields."""
     shown = _Artifact(stage)
     log_due = time.monotonic() + LOG_SECONDS
-    with _bar(stage) as show_bar, _signals_between_steps() as deliver, closing_any(progresses):
+    with bar(stage) as show_bar, _signals_between_steps() as deliver, closing_any(progresses):
         for progress in progresses:
             show_bar(progress)
             shown.update(progress)
@@ -91,25 +87,6 @@ def _percent(progress: Progress) -> float:
 def _words(progress: Progress) -> str:
     count = f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"
     return f"{count} · {progress.note}" if progress.note else count
-
-
-@contextmanager
-def _bar(stage: str) -> Iterator[Callable[[Progress], None]]:
-    """A bar on a terminal; elsewhere nothing, the log lines say it."""
-    if not sys.stderr.isatty():
-        yield lambda progress: None
-        return
-    columns = (
-        TextColumn(f"{stage:12}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task(stage, total=None, note="")
-        yield lambda progress: bars.update(bar, completed=progress.done, total=progress.total, note=progress.note)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ COLDEST = 1e-6
 
 
 class Decoding(NamedTuple):
-    """The graph's values of `gdcore.sampling.Decoding`, all scalars."""
+    """The graph's values of `gdcore.decoding.Decoding`, all scalars."""
 
     temperature: str
     top_k: str

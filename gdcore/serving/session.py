@@ -52,15 +52,17 @@ class Session:
         min_p: float = 0.0,
         candidates: int = 1,
         choose: Choice = "likelihood",
+        first: int = 0,
     ) -> list[str]:
         """`num` texts (default: one, or one for each prompt); text i answers prompt `i % len(prompts)`.
 
-        Of each text, `candidates` are drawn and one is kept: the likeliest, or one that the discriminator favours (see
-        `gdcore.candidates`). Text i depends on the bundle, its prompt, `seed`, i and the decoding alone. A model that
-        was trained without prompts takes them for the beginnings of texts, and the texts returned begin so, word for
-        word; a word that it does not know (`tokenizer.unknown`) is read as unknown. Raises ValueError for arguments out
-        of bounds, for prompts that fill the context, and for none where the model knows only how to answer; UserError
-        for what this bundle cannot do.
+        Of each text, `candidates` are drawn and one is kept: the likeliest, or one that the discriminator
+        favours (see `gdcore.candidates`). Text i depends on the bundle, its prompt, `seed`, `first` + i and the
+        decoding alone: texts that begin with number `first` are what they are among all of them. A model that
+        was trained without prompts takes them for the beginnings of texts, and the texts returned begin so,
+        word for word; a word that it does not know (`tokenizer.unknown`) is read as unknown. Raises ValueError
+        for arguments out of bounds, for prompts that fill the context, and for none where the model knows only
+        how to answer; UserError for what this bundle cannot do.
         """
         if isinstance(prompts, str) or (prompts is not None and not prompts):
             raise ValueError("prompts must be a list of at least one text, or None")
@@ -77,7 +79,7 @@ class Session:
             raise ValueError(f"candidates must be at least 1 and at most {MOST}, not {candidates!r}")
         if choose not in get_args(Choice):
             raise ValueError(f"choose must be one of {', '.join(get_args(Choice))}, not {choose!r}")
-        top_k = _whole("top_k", top_k, 0)
+        top_k, first = _whole("top_k", top_k, 0), _whole("first", first, 0)
         max_tokens = _whole("max_tokens", self.context if max_tokens is None else max_tokens, 1)
         given, seed = self._given(prompts), _whole("seed", seed)
         settings: dict[str, np.generic | int] = {
@@ -91,7 +93,7 @@ class Session:
         num_rows = max(1, BATCH_SIZE // candidates)
         for start in range(0, num, num_rows):
             rows = [given[i % len(given)] for i in range(start, min(start + num_rows, num))]
-            seeds_B = row_seeds(seed, len(rows), start)
+            seeds_B = row_seeds(seed, len(rows), first + start)
             drawn = self._written([row for row in rows for _ in range(candidates)], seeds_B, candidates, settings)
             if candidates > 1:
                 scores_BC = self._scores(drawn, [len(row) for row in rows], candidates, choose)
@@ -100,6 +102,10 @@ class Session:
             for i, (ids, row) in enumerate(zip(drawn, rows, strict=True), start):
                 texts.append(self._told(prompts[i % len(prompts)] if prompts else "", ids, len(row)))
         return texts
+
+    def objection(self, prompt: str) -> str | None:
+        """Why a prompt cannot be answered or continued, in words that follow «the prompt»; None where it can."""
+        return self._too_long(self._begun([prompt])[0])
 
     def score(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[float]:
         """The NLL per token, in nats, of each text and its end, or of each as the answer to its prompt.
@@ -193,15 +199,20 @@ class Session:
         """What each text starts from, as ids."""
         if prompts is None:
             return [[BOS]]
-        tail = [SEP] if self.prompted else []
-        given = [[BOS, *ids, *tail] for ids in self.tokenizer.encode(prompts)]
+        given = self._begun(prompts)
         for i, ids in enumerate(given):
-            if len(ids) >= self.context:
-                raise ValueError(
-                    f"prompt {i} takes {len(ids)} tokens, which leaves no room in the model's context of "
-                    f"{self.context}: shorten it"
-                )
+            if complaint := self._too_long(ids):
+                raise ValueError(f"prompt {i} {complaint}")
         return given
+
+    def _begun(self, prompts: Sequence[str]) -> list[list[int]]:
+        tail = [SEP] if self.prompted else []
+        return [[BOS, *ids, *tail] for ids in self.tokenizer.encode(prompts)]
+
+    def _too_long(self, given: list[int]) -> str | None:
+        if len(given) < self.context:
+            return None
+        return f"takes {len(given)} tokens, which leaves no room in the model's context of {self.context}: shorten it"
 
     def _sequences(self, texts: Sequence[str], prompts: Sequence[str] | None) -> tuple[list[list[int]], list[int]]:
         """Whole sequences, BOS to EOS, and how many leading tokens of each are given."""

@@ -1,0 +1,161 @@
+"""Texts by the million, from a bundle into one Parquet file: in bounded memory, the same whoever stops it and when.
+
+    <out>.parts-<digest>/00000.parquet …   shards, each whole or absent; those of another request have another digest
+    <out>                                  appears once, when all of them are there
+
+A text depends on the bundle, its prompt, the seed, its row and the decoding alone (`Session.generate`), so shards can
+be drawn in any order, and a killed call goes on with the first that is missing. Needs no torch.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownParameterType=false
+# (pyarrow comes without types)
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice, repeat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gdcore.artifacts import digest, file_digest
+from gdcore.decoding import Decoding
+from gdcore.durable import synced
+from gdcore.progress import Progress
+from gdcore.serving.session import Session
+
+SHARD = 4096
+NUM_TOLD = 12
+"""Texts that a summary quotes."""
+SCHEMA = pa.schema([("row", pa.uint64()), ("prompt", pa.string()), ("text", pa.string()), ("reason", pa.string())])
+
+
+class Asked(NamedTuple):
+    """One row of the input: what is to be answered or continued, or why it cannot be."""
+
+    prompt: str | None
+    reason: str | None = None
+
+
+def prompts_of(path: Path, column: str) -> Iterator[Asked]:
+    """The prompts of a file, one a row, cleaned as a corpus is; a row that a corpus would quarantine says why.
+
+    Raises UserError for a file that cannot be read, as the corpus does.
+    """
+    from gdcore.corpora.build import records
+    from gdcore.corpora.config import CorpusConfig
+
+    for frame in records(CorpusConfig(paths=(str(path),), text_column=column)):
+        for prompt, reason in frame.select("text", "reason").iter_rows():
+            yield Asked(None if reason else prompt, reason)
+
+
+def unprompted(num: int) -> Iterator[Asked]:
+    """So many texts from nothing."""
+    return repeat(Asked(None), num)
+
+
+def generate(
+    bundle: Path, out: Path, asked: Iterable[Asked], total: int | None, seed: int, decoding: Decoding, source: str = ""
+) -> Iterator[Progress]:
+    """Write one row for each that is asked: `row` (from 0), `prompt`, `text`, and `reason` where there is no text.
+
+    `source` identifies where the prompts come from. Nothing is done where `out` already answers the same request.
+    Raises UserError as `Session` does.
+    """
+    session = Session(bundle)
+    request = {
+        "bundle": file_digest(bundle / "manifest.json"),
+        "seed": seed,
+        "decoding": decoding.model_dump(),
+        "source": source,
+        "total": total,
+    }
+    if _answers(out, request):
+        yield Progress(total or 0, total, "was there already")
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    parts = out.with_name(f"{out.name}.parts-{digest(request)[:12]}")
+    parts.mkdir(exist_ok=True)
+    rows, paths, done = iter(asked), list[Path](), 0
+    while batch := list(islice(rows, SHARD)):
+        path = parts / f"{len(paths):05}.parquet"
+        if not path.exists():
+            _replace(path, _shard(session, batch, done, seed, decoding))
+        paths.append(path)
+        done += len(batch)
+        yield Progress(done, total, f"{done:,} texts")
+    _join(paths, out, request)
+    shutil.rmtree(parts)
+
+
+def summary(out: Path) -> dict[str, Any]:
+    """How many rows a file has, how many of them hold a text, why the others do not, and some texts."""
+    reasons = Counter(pq.read_table(out, columns=["reason"])["reason"].drop_null().to_pylist())
+    file = pq.ParquetFile(out)
+    texts = file.read_row_group(0, ["text"])["text"].drop_null().to_pylist()
+    rows: int = file.metadata.num_rows
+    told = {"rows": rows, "written": rows - reasons.total(), "refused": dict(reasons.most_common(10))}
+    return {**told, "texts": texts[:NUM_TOLD]}
+
+
+def _shard(session: Session, batch: list[Asked], first: int, seed: int, decoding: Decoding) -> pa.Table:
+    """The rows of one shard; `first` is the number of its first row."""
+    reasons = [each.reason or _refused(session, each.prompt) for each in batch]
+    texts: list[str | None] = [None] * len(batch)
+    for start, end in _runs(reasons):
+        prompts = [each.prompt or "" for each in batch[start:end]]
+        given = prompts if any(each.prompt is not None for each in batch[start:end]) else None
+        settings = decoding.model_dump()
+        texts[start:end] = session.generate(end - start, given, seed=seed, first=first + start, **settings)
+    columns = [range(first, first + len(batch)), [each.prompt for each in batch], texts, reasons]
+    return pa.table([pa.array(list(column), field.type) for column, field in zip(columns, SCHEMA, strict=True)], SCHEMA)
+
+
+def _refused(session: Session, prompt: str | None) -> str | None:
+    """Why this bundle cannot go on from a prompt; None where it can."""
+    if prompt is None:
+        return "no prompt, and this model answers prompts" if session.prompted else None
+    return session.objection(prompt)
+
+
+def _runs(reasons: list[str | None]) -> Iterator[tuple[int, int]]:
+    """From where to where nothing is refused."""
+    start = 0
+    for number, reason in enumerate([*reasons, "the end"]):
+        if reason is not None:
+            if number > start:
+                yield start, number
+            start = number + 1
+
+
+def _answers(out: Path, request: Mapping[str, Any]) -> bool:
+    """Whether a file is the whole answer to this request."""
+    try:
+        told = pq.read_schema(out).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return told.get(b"gdflow") == json.dumps(request).encode()
+
+
+def _join(paths: list[Path], out: Path, request: Mapping[str, Any]) -> None:
+    """All shards as one file that says what was asked; a row group a shard."""
+    schema = SCHEMA.with_metadata({"gdflow": json.dumps(request)})
+    draft = out.with_name(f".{out.name}.draft")
+    with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+        for path in paths:
+            writer.write_table(pq.read_table(path).replace_schema_metadata(schema.metadata))
+    synced(draft)
+    os.replace(draft, out)
+    synced(out.parent)
+
+
+def _replace(path: Path, table: pa.Table) -> None:
+    draft = path.with_suffix(".draft")
+    pq.write_table(table, draft, compression="zstd")
+    synced(draft)
+    os.replace(draft, path)
