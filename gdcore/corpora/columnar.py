@@ -182,7 +182,7 @@ def _frame(batches: list[pa.RecordBatch], columns: dict[str, str]) -> pl.DataFra
                 frame = frame.with_columns(reason=pl.when(cut).then(pl.lit("line_too_long")).otherwise("reason"))
         else:
             frame = with_column(frame, role, values.to_pylist())
-    return frame
+    return frame.with_columns(record="text")
 
 
 def _strings(values: pa.Array) -> tuple[pl.Series, pl.Series]:

@@ -24,9 +24,9 @@ def require(columns: dict[str, str], present: Sequence[str], file: Opened) -> No
     """Raise UserError for a column that is not there: it is misspelt, and the message names those that are."""
     for role, column in columns.items():
         if column not in present:
-            names = ", ".join(present[:20]) or "none at all"
+            names = ", ".join(name[:40] if name.isprintable() else ascii(name[:40]) for name in present[:20])
             raise UserError(
-                f"{file.path} has no column {column!r} for the {role}; its columns are: {names}. "
+                f"{file.path} has no column {column!r} for the {role}; its columns are: {names or 'none at all'}. "
                 f"Name one of them with --{role}-column (corpus.{role}_column)."
             )
 

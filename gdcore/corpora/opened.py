@@ -51,6 +51,9 @@ class Hashed:
         self.sha256.update(data)
         return data
 
+    def close(self) -> None:
+        """Nothing: the file is closed by who opened it."""
+
 
 class Dribble:
     """A file whose bytes come one at a time from some place on, so that no byte is judged together with the next."""
@@ -63,6 +66,9 @@ class Dribble:
     def read(self, size: int, /) -> bytes:
         """The next bytes, or the next byte."""
         return self.file.read(max(1, min(size, self.start - self.file.tell())))
+
+    def close(self) -> None:
+        """Nothing, as above."""
 
 
 class Opened:

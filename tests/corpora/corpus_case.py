@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from gdcore.corpora.build import CorpusConfig, build_corpus
+from gdcore.errors import UserError
 
 SPLITS = ("train", "valid", "test")
 
@@ -46,6 +48,15 @@ def build_bytes(folder: Path, data: bytes, suffix: str = ".txt", **options: Any)
         (folder / f"{side}.txt").write_text(f"the {side} side\n")
     sides = {"valid": (str(folder / "valid.txt"),), "test": (str(folder / "test.txt"),)}
     return build(folder / "out", train=(str(path),), **sides, **options)
+
+
+def attempt(folder: Path, data: bytes, suffix: str, **options: Any) -> Built | str:
+    """The same of a file that may be refused: what is then said."""
+    rmtree(folder / "out", ignore_errors=True)
+    try:
+        return build_bytes(folder, data, suffix, **options)
+    except UserError as error:
+        return str(error)
 
 
 def train_texts(built: Built) -> list[str]:
