@@ -17,17 +17,18 @@ from gdcore.decoding import Decoding
 from gdcore.likelihood import logprobs
 from gdcore.networks import latent
 from gdcore.progress import Progress
-from gdcore.sampling import complete
+from gdcore.sampling import complete, pick
 from gdcore.serving.runtime import Graph
 from gdcore.shards import Shards
 from gdcore.tokenizer import PAD
-from gdcore.uniforms import row_seeds
+from gdcore.uniforms import row_seeds, uniforms
 
 BATCH_SIZE = 64
 TOLERANCE = 1e-4
 """Largest difference allowed between two logits, or between two NLLs of a token."""
 IDENTICAL = 0.99
-"""Smallest share of sampled texts that must be the same: a draw within rounding of an edge may go either way."""
+"""Smallest share of sampled texts that must be the same, but for draws within rounding of an edge between two tokens,
+which may go either way. The rest is for top-p and min-p, where a token at the limit may be in or out."""
 GREEDY = Decoding(temperature=0)
 SAMPLED = (
     Decoding(),
@@ -70,7 +71,7 @@ class Agreement:
     texts: int = 0
     identical: int = 0
     ties: int = 0
-    """Greedy texts that first differ where two tokens are equally likely, to within rounding."""
+    """Texts that first differ where rounding decides: between two tokens equally likely, or at the edge of a draw."""
     allowed: float = IDENTICAL
 
     @property
@@ -96,7 +97,8 @@ class Parity:
             f"{name} differ by {one.largest:.3g} (≤ {one.allowed:g})" for name, one in named.items() if not one.passed
         ]
         failed += [
-            f"{one.decoding}: {one.identical} of {one.texts} texts identical (≥ {one.allowed:.0%})"
+            f"{one.decoding}: {one.identical} of {one.texts} texts identical (≥ {one.allowed:.0%}), "
+            f"{one.ties} others but for rounding"
             for one in (self.greedy, *self.sampled)
             if not one.passed
         ]
@@ -177,22 +179,35 @@ def _compare_texts(
         min_p=np.float32(decoding.min_p),
         seeds=seeds_B,
     )
-    for ours_T, target_T, theirs_N, length in zip(drawn.tokens_BT, drawn.target_BT, new_BN, prefix_B, strict=True):
-        ours, theirs = _ids(ours_T[target_T]), [token for token in _ids(theirs_N) if token != PAD]
+    for row, length in enumerate(prefix_B.tolist()):
+        ours = _ids(drawn.tokens_BT[row][drawn.target_BT[row]])
+        theirs = [token for token in _ids(new_BN[row]) if token != PAD]
         agreement.texts += 1
         agreement.identical += ours == theirs
-        if ours != theirs and decoding == GREEDY:
-            agreement.ties += _is_tie(generator, _ids(ours_T[: int(length)]), ours, theirs)
+        at = next((i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), None)
+        if at is not None:
+            seed_1 = seeds_B[row : row + 1]
+            logits_V = _next_logits(generator, [*_ids(given_BT[row, :length]), *ours[:at]], seed_1)
+            agreement.ties += _is_tie(logits_V, ours[at], theirs[at], decoding, uniforms(seed_1, at, 1))
 
 
 def _ids(values: Tensor | np.ndarray) -> list[int]:
     return [int(value) for value in values]
 
 
-def _is_tie(generator: Generator, given: list[int], ours: list[int], theirs: list[int]) -> bool:
-    """Whether the first two tokens that differ have the same logit, to within what parity allows."""
-    at = next((i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), None)
-    if at is None:
+def _next_logits(generator: Generator, ids: list[int], seed_1: np.ndarray) -> Tensor:
+    """The logits (V,) after some tokens of the text of this seed."""
+    tokens_1T = torch.tensor([ids])
+    noise_1Z = latent.noise_of(generator, seed_1, tokens_1T.device)
+    return generator.head(latent.hidden(generator, tokens_1T, noise_1Z)[:, -1])[0]
+
+
+def _is_tie(logits_V: Tensor, ours: int, theirs: int, decoding: Decoding, uniform_11: np.ndarray) -> bool:
+    """Whether, to within what parity allows, both tokens have the same logit; or the same place in the draw."""
+    if decoding.temperature == 0:
+        return abs(float(logits_V[ours] - logits_V[theirs])) <= 2 * TOLERANCE
+    if decoding.top_p < 1 or decoding.min_p > 0:  # a token refused is drawn anew from other bits
         return False
-    logits_V = generator.logits(torch.tensor([given + ours[:at]]))[0, -1]
-    return abs(float(logits_V[ours[at]] - logits_V[theirs[at]])) <= 2 * TOLERANCE
+    reach_2 = torch.from_numpy(uniform_11[0] + np.array([-TOLERANCE, TOLERANCE], np.float32)).clamp(0, 1 - 2**-24)
+    first, last = _ids(pick(logits_V.expand(2, -1).clone(), reach_2, decoding))
+    return first <= theirs <= last

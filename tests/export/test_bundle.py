@@ -1,5 +1,6 @@
 """A bundle: complete, the same bytes each time, silent about the machine, never one whose graphs differ from torch."""
 
+import functools
 import json
 import os
 import shutil
@@ -11,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 from small_bundle import checkpoint, exported, tokens
 
+from gdcore.decoding import Decoding
 from gdcore.export import parity
 from gdcore.export.bundle import ExportConfig, export_bundle
 from gdcore.export.parity import Difference, Parity, ParityError
@@ -141,3 +144,14 @@ def test_checkpoint_that_is_none(tmp_path: Path):
     with pytest.raises(ValueError, match="is no checkpoint"):
         list(export_bundle(ExportConfig(), tmp_path, None, tokens(), tmp_path, {}))
     assert checkpoint(tmp_path / "c", discriminator=None).is_dir()
+
+
+def test_a_draw_at_the_edge_of_two_tokens_may_go_either_way():
+    logits_V = torch.full((9,), -torch.inf)
+    logits_V[5:] = 0.0  # a quarter each: edges at .25, .5 and .75
+    at = functools.partial(parity._is_tie, logits_V)
+    beside, inside = np.full((1, 1), 0.500001, np.float32), np.full((1, 1), 0.6, np.float32)
+    assert at(7, 6, Decoding(), beside)
+    assert not at(7, 5, Decoding(), beside), "two tokens away"
+    assert not at(7, 6, Decoding(), inside)
+    assert not at(7, 6, Decoding(top_p=0.9), beside), "what is drawn anew has no edge there"
