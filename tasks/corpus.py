@@ -31,8 +31,9 @@ def show_corpus(run: Run, corpus: Ref) -> None:
     counts = {name: summary[name] for name in ("read", "used", "quarantined")}
     why = {f"quarantined: {reason}": count for reason, count in summary["reasons"].items()}
     repaired = {f"repaired: {rule}": count for rule, count in summary["repaired"].items()}
+    personal = {f"personal data: {kind}": count for kind, count in summary["pii"].items()}
     show.markdown(
         "corpus",
-        show.pairs(counts | summary["splits"] | why | repaired, "texts", "number"),
+        show.pairs(counts | summary["splits"] | why | repaired | personal, "texts", "number"),
         "Texts read, used and quarantined",
     )

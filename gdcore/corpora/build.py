@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from gdcore.corpora import docstrings, drawn, segmentation
+from gdcore.corpora import docstrings, drawn, pii, segmentation
 from gdcore.corpora.clean import REPAIRS, clean
 from gdcore.corpora.config import EMBEDDED, CorpusConfig
 from gdcore.corpora.found import reader
@@ -57,12 +57,16 @@ def build_corpus(config: CorpusConfig, out: Path, known: Mapping[str, Any] | Non
     division = Division(config)
     read, names = 0, set[str]()
     reasons, repaired, characters = Counter[str](), Counter[str](), np.zeros(3, dtype=np.int64)
-    examples: dict[str, str] = {}
+    examples, personal = dict[str, str](), Counter[str]()
     with Writer(out, SPLITS) as writer:
         for block in blocks:
             read += len(block.frame)
             names.update(block.frame["source"].unique())
-            frame = division.divide(_cleaned(block.frame, config), block.side)
+            missing = {name: value for name, value in DEFAULTS.items() if name not in block.frame.columns}
+            frame = block.frame.with_columns(**missing)
+            frame, found = pii.search(clean(frame, config), config.pii)
+            personal.update(found)
+            frame = division.divide(frame, block.side)
             rejected = frame.filter(pl.col("reason").is_not_null())
             used = frame.filter(pl.col("reason").is_null())
             writer.quarantine.write(rejected.with_columns(pl.col("record").str.slice(0, MAX_RECORD)))
@@ -86,6 +90,7 @@ def build_corpus(config: CorpusConfig, out: Path, known: Mapping[str, Any] | Non
                 "quarantined": num_rejected,
                 "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
                 "repaired": {rule: int(repaired[rule]) for rule in REPAIRS if repaired[rule]},
+                "pii": {kind: personal[kind] for kind in pii.PATTERNS if personal[kind]},
                 "splits": splits,
                 "segmentation": kind,
                 "segmentation_reason": why,
@@ -131,17 +136,6 @@ class Division:
             .join(verdicts, on="row", how="left", maintain_order="left")
             .with_columns(reason=pl.coalesce("reason", *reasons))
         )
-
-
-def records(config: CorpusConfig) -> Iterator[pl.DataFrame]:
-    """The records of the user's files, cleaned, repetitions too; `reason` says why one cannot be used."""
-    for block in _read_files(config, None):
-        yield _cleaned(block.frame, config)
-
-
-def _cleaned(frame: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
-    missing = {name: value for name, value in DEFAULTS.items() if name not in frame.columns}
-    return clean(frame.with_columns(**missing), config)
 
 
 def _read_files(config: CorpusConfig, known: Mapping[str, Any] | None) -> Iterator[Block]:

@@ -53,6 +53,7 @@ REJECTIONS = {
     "empty_prompt": "nothing is left of the prompt after cleaning",
     "too_short": "fewer characters than min_characters",
     "too_long": "text or prompt of more characters than max_characters",
+    "personal_data": "a mail address, phone number, card, IBAN or access key, where `pii` is to quarantine them",
     "duplicate": "the same text, with the same prompt, stands earlier in the corpus",
     "also_in_test": "a text given for train or valid that stands in test too",
     "also_in_valid": "a text given for train that stands in valid too",

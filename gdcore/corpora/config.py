@@ -1,10 +1,12 @@
 """What a corpus is made of, and how it is divided: the typed options of the first stage."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from gdcore.settings import Settings
+
+PersonalData = Literal["ignore", "count", "mask", "quarantine"]
 
 # Optional ones (`?`) are dependencies of dependencies, or ship only with some builds.
 EMBEDDED = (
@@ -106,6 +108,11 @@ class CorpusConfig(Settings):
     """Texts and prompts longer than this, once cleaned, are quarantined."""
     keep_duplicates: bool = False
     """Keep exact repetitions of a text (with the same prompt): it then counts as often as it occurs."""
+
+    pii: PersonalData = "count"
+    """Mail addresses, phone numbers, payment cards, IBANs and access keys in texts and prompts: «count» tells how many
+    there are, «mask» writes `[mail]` and the like in their place, «quarantine» leaves such texts out, «ignore» does not
+    look."""
 
     @model_validator(mode="after")
     def one_source(self) -> Self:

@@ -42,7 +42,7 @@ def test_schema_and_order(tmp_path: Path) -> None:
     quarantine = pl.read_parquet(tmp_path / "out/quarantine.parquet")
     assert quarantine.schema == {"record": pl.String, "source": pl.String, "line": pl.UInt32, "reason": pl.String}
     assert set(built.summary) == {
-        "read", "used", "quarantined", "reasons", "repaired", "splits",
+        "read", "used", "quarantined", "reasons", "repaired", "pii", "splits",
         "segmentation", "segmentation_reason", "sources",
     }  # fmt: skip
 
