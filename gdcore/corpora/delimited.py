@@ -9,6 +9,7 @@ the next.
 import csv
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import polars as pl
@@ -38,7 +39,10 @@ class Line(NamedTuple):
     line_ending: bool
 
 
+SCHEMA = {"text": pl.String, "line": pl.UInt32, "reason": pl.String, **dict.fromkeys(FLAGS, pl.Boolean)}
 Row = tuple[Line, Fields]
+Block = tuple[pl.DataFrame, list[Fields]]
+"""Rows as SCHEMA has them, by the line on which each begins and with all its text, and the fields of each."""
 
 
 class Unclosed(Exception):
@@ -50,59 +54,75 @@ def read(file: Opened, config: CorpusConfig) -> Iterator[pl.DataFrame]:
 
     Raises UserError when the header lacks a configured column, or has it twice.
     """
-    columns, rows = named(config), Rows(file)
-    found = next(rows, None)
-    if found is None:
-        return
-    header = _header(*found, columns, file)
-    places = {role: header.index(column) for role, column in columns.items()}
-    for block in _blocks(rows):
-        judged = [(line, fields, line.reason or _reason(fields, header)) for line, fields in block]
-        lines = pl.DataFrame(
-            [line._replace(reason=reason) for line, _, reason in judged],
-            {"text": pl.String, "line": pl.UInt32, "reason": pl.String, **dict.fromkeys(FLAGS, pl.Boolean)},
-            orient="row",
-        ).with_columns(offset=file.taken, record="text")
+    columns, header = named(config), list[str]()
+    for lines, rows in Rows(file).blocks():
+        if not header:
+            header = _header(lines, rows, columns, file)
+            lines, rows = lines[1:], rows[1:]
+            if not rows:
+                continue
+        why = [None if len(row) == len(header) else "wrong_number_of_fields" if row else "empty" for row in rows]
+        lines = lines.with_columns(
+            reason=pl.coalesce("reason", pl.Series(why, dtype=pl.String)), record="text", offset=file.taken
+        )
         good = lines.filter(pl.col("reason").is_null())
-        usable = [fields for _, fields, reason in judged if not reason]
-        for role, place in places.items():
-            values = [fields[place] for fields in usable]
+        usable = [row for row, reason in zip(rows, lines["reason"], strict=True) if reason is None]
+        for role, column in columns.items():
+            place = header.index(column)
+            values = [row[place] for row in usable]
             good = with_column(good, role, [value or None for value in values] if role in CLASSES else values)
         yield pl.concat([good, lines.filter(pl.col("reason").is_not_null())], how="diagonal").sort("line")
 
 
 class Rows:
-    """Iterates over the rows of a file: each as the line on which it begins, with all its text, and its fields.
-
-    A line that cannot be taken apart has a reason and no fields.
-    """
+    """The rows of a file. A line that cannot be taken apart has a reason and no fields."""
 
     def __init__(self, file: Opened) -> None:
         self.frames = read_lines(file)
         self.waiting = deque[Line]()
         self.limit, self.until = MAX_LINE, 0
-        first = self.waiting[0].text if self._more() else ""
-        self.separator = next((mark for mark in SEPARATORS if mark in first), ",")
-        self.rows = self._rows()
+        first = next(self.frames, None)
+        line = "" if first is None else first["text"][0]
+        self.separator = next((mark for mark in SEPARATORS if mark in line), ",")
+        if first is not None:
+            self.frames = chain([first], self.frames)
         # Python's own limit is smaller than ours, and one for the whole process.
         csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_LINE))
 
-    def __iter__(self) -> Iterator[Row]:
-        return self.rows
+    def blocks(self) -> Iterator[Block]:
+        """All of them in the order of the file."""
+        for frame in self.frames:
+            rows = self._one_a_line(frame)
+            if rows is not None:
+                yield frame.select(*SCHEMA), rows
+                continue
+            self._wait_for(frame)
+            yield from _blocks(self._rows())
 
-    def __next__(self) -> Row:
-        return next(self.rows)
+    def _one_a_line(self, frame: pl.DataFrame) -> list[Fields] | None:
+        """The rows of some lines where each line is one; None where a row has several, or a quote is left open."""
+        if frame["reason"][0] is not None:
+            return [[]] * len(frame)
+        try:
+            rows = list(csv.reader(chain(frame["text"], [""]), delimiter=self.separator))
+        except csv.Error:
+            return None
+        return rows[:-1] if len(rows) == len(frame) + 1 else None
+
+    def _wait_for(self, frame: pl.DataFrame) -> None:
+        self.waiting.extend(map(Line._make, frame.select(*SCHEMA).iter_rows()))
 
     def _more(self) -> bool:
         frame = next(self.frames, None)
         if frame is not None:
-            self.waiting.extend(map(Line._make, frame.select(Line._fields).iter_rows()))
+            self._wait_for(frame)
         return frame is not None
 
     def _rows(self) -> Iterator[Row]:
+        """The rows of the lines that wait, and of as many more as it takes to close a quote."""
         taken: list[Line] = []
         reader = csv.reader(self._feed(taken), delimiter=self.separator)
-        while self.waiting or self._more():
+        while self.waiting:
             if self.waiting[0].line > self.until:
                 self.limit = MAX_LINE
             if self.waiting[0].reason:
@@ -141,24 +161,29 @@ def _joined(lines: list[Line]) -> Line:
     return lines[0]._replace(text="\n".join(line.text for line in lines), **flags)
 
 
-def _blocks(rows: Rows) -> Iterator[list[Row]]:
+def _blocks(rows: Iterator[Row]) -> Iterator[Block]:
     """The rows, as many at a time as make up a block."""
     block, size = list[Row](), 0
     for row in rows:
         block.append(row)
         size += len(row[0].text) + 1
         if size >= BLOCK:
-            yield block
+            yield _block(block)
             block, size = [], 0
     if block:
-        yield block
+        yield _block(block)
 
 
-def _header(line: Line, header: Fields, columns: dict[str, str], file: Opened) -> Fields:
+def _block(rows: list[Row]) -> Block:
+    return pl.DataFrame([line for line, _ in rows], SCHEMA, orient="row"), [fields for _, fields in rows]
+
+
+def _header(lines: pl.DataFrame, rows: list[Fields], columns: dict[str, str], file: Opened) -> Fields:
     """The names of the columns, once the configured ones are among them, and once each."""
-    if line.reason:
+    text, reason, header = lines["text"][0], lines["reason"][0], rows[0]
+    if reason or not header:
         raise UserError(
-            f"{file.path} has no header that could be read ({line.reason}): its first line is {line.text[:60]!r}. "
+            f"{file.path} has no header that could be read ({reason or 'empty'}): its first line is {text[:60]!r}. "
             "Expected the names of the columns."
         )
     require(columns, header, file)
@@ -169,10 +194,3 @@ def _header(line: Line, header: Fields, columns: dict[str, str], file: Opened) -
                 "that are not meant."
             )
     return header
-
-
-def _reason(fields: Fields, header: Fields) -> str | None:
-    """Why a row cannot be used; None where it can."""
-    if not fields:
-        return "empty"
-    return None if len(fields) == len(header) else "wrong_number_of_fields"
