@@ -78,7 +78,7 @@ def _search(path: Path, pattern: str) -> list[Path]:
         found, where = sorted(_glob(path)), f"The pattern {pattern}"
     else:
         raise UserError(f"{path} does not exist (looked in {Path.cwd()}). Give a file ({KINDS}), a folder or a glob.")
-    files = [path for path in found if not stat.S_ISDIR(_mode(path))]
+    files = [path for path in found if not path.is_dir()]
     usable = [path.resolve() for path in files if reader(path) and _is_file(path) and _size(path) and _checked(path)]
     if not usable:
         others = sorted({path.suffix or path.name for path in files})
@@ -123,10 +123,12 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _glob(pattern: Path) -> Iterator[Path]:
     """What matches. As in a shell, hidden files must be named as such; links to folders as above."""
-    root = Path(pattern.anchor)
-    parts = pattern.relative_to(root) if pattern.anchor else pattern
+    root, parts = Path(pattern.anchor), list(pattern.parts[bool(pattern.anchor) :])
+    parts = [part if part == "**" else part.replace("**", "*") for part in parts]
+    if parts[-1] == "**":
+        parts.append("*")
     hidden = sum(part.startswith(".") for part in pattern.parts)
-    for path in root.glob(str(parts)):
+    for path in root.glob("/".join(parts)):
         if sum(part.startswith(".") for part in path.parts) <= hidden:
             yield path
 

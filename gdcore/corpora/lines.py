@@ -12,9 +12,11 @@ from collections.abc import Iterator
 import polars as pl
 
 from gdcore.corpora.opened import Bytes, Opened
+from gdcore.errors import UserError
 
 BLOCK = 4 << 20
 MAX_LINE = 4 << 20
+MAX_LINES = (1 << 32) - 1  # which a line's number in a table has room for
 BOMS = {  # UTF-32's begins with UTF-16's
     BOM_UTF8: "utf-8",
     BOM_UTF32_LE: "utf-32-le",
@@ -78,6 +80,8 @@ def read_lines(file: Opened) -> Iterator[pl.DataFrame]:
         elif told not in (None, "utf-8"):
             frame = frame.with_columns(encoding=True)
         first += len(frame)
+        if first > MAX_LINES:
+            raise UserError(f"{file.path} has more than {MAX_LINES:,} lines. Divide it into several files.")
         yield frame
 
 

@@ -86,3 +86,10 @@ def test_the_last_line_needs_no_end(tmp_path: Path, end: str) -> None:
 def test_other_line_separators_end_no_line(tmp_path: Path, mark: str) -> None:
     built = build_bytes(tmp_path, f"one{mark}two\nthree\n".encode())
     assert train_texts(built) == ["one two" if mark != "\x1c" else "onetwo", "three"]
+
+
+def test_more_lines_than_a_table_can_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_LINES", 3)
+    assert len(train_texts(build_bytes(tmp_path, b"one\ntwo\n"))) == 2
+    with pytest.raises(UserError, match="has more than 3 lines. Divide it into several files"):
+        build_bytes(tmp_path, b"one\ntwo\nthree\nfour\n")

@@ -31,7 +31,8 @@ def test_file_folder_and_glob(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     everything = [folder / "a.txt", folder / "b.txt", folder / "deep/c.jsonl"]
     assert files(str(folder)) == everything
     assert files(str(folder / "*.txt")) == everything[:2]
-    assert files(str(folder / "**/*")) == everything
+    assert files(str(folder / "**/*")) == files(str(folder / "**")) == everything
+    assert files(str(folder / "**.txt")) == everything[:2]
     assert files(str(folder / "b.txt"), str(folder)) == [everything[1], everything[0], everything[2]]  # each once
     monkeypatch.chdir(folder)
     assert files("deep/c.jsonl", "a.txt") == [everything[2], everything[0]]
@@ -140,6 +141,11 @@ def test_links_in_circles(tmp_path: Path) -> None:
     for pattern in ("a.txt", "", "*"):
         with pytest.raises(UserError, match=r"a.txt cannot be read: Too many levels of symbolic links"):
             files(str(tmp_path / pattern))
+
+
+def test_a_circle_of_no_kind_that_is_read_is_passed_over(folder: Path) -> None:
+    (folder / "notes").symlink_to(folder / "notes")
+    assert len(files(str(folder))) == len(files(str(folder / "**"))) == 3
 
 
 def test_folders_in_circles(folder: Path) -> None:
