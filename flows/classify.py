@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field
 
+from flows.hooks import TELLING
 from flows.parameters import Preset, overrides
 from flows.presets import resolve
 from flows.recording import counts, recording, run_name, stages, tokens
@@ -20,7 +21,7 @@ from tasks.tokens import tokenize
 from tasks.validation import validate
 
 
-@flow(name="classify", flow_run_name=run_name, persist_result=False)
+@flow(name="classify", flow_run_name=run_name, persist_result=False, **TELLING)
 def classify(
     preset: Preset = "classify",
     corpus: CorpusConfig = CorpusConfig(),  # noqa: B008  (frozen)

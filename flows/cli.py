@@ -16,6 +16,7 @@ from flows.options import (
     Home,
     Json,
     LabelColumn,
+    Notices,
     Preset,
     PromptColumn,
     Seed,
@@ -229,6 +230,7 @@ def sweep(
 def up(
     port: Annotated[int, Option(min=1, max=65535, help="Of the server, when PREFECT_API_URL names none.")] = 4200,
     limit: Annotated[int, Option(min=1, help="Runs at a time on this machine.")] = 1,
+    notices: Notices = None,
     home: Home = HERE,
     json: Json = False,
 ) -> None:
@@ -238,11 +240,29 @@ def up(
 
     api = os.environ.get("PREFECT_API_URL") or f"http://127.0.0.1:{port}/api"
     try:
-        with sigterm_raises(), stack.up(home.absolute(), api.rstrip("/"), limit) as (state, processes):
+        with sigterm_raises(), stack.up(home.absolute(), api.rstrip("/"), limit, notices) as (state, processes):
             answer(state, json, show_up)
-            stack.watch(processes, state["logs"])
+            stack.watch(processes)
     except (KeyboardInterrupt, Terminated):
         typer.echo("Stopped the server and the worker.", err=True)
+
+
+@app.command(
+    epilog="""Examples:\n
+    gdflow deploy\n
+    PREFECT_API_URL=https://prefect.example.org/api gdflow deploy --notices https://chat.example.org/hooks/1"""
+)
+def deploy(notices: Notices = None, home: Home = HERE, json: Json = False) -> None:
+    """Create or update the deployments and automations on a server that is already running."""
+    from flows import up as stack
+    from flows.results import show_deployed
+
+    api = os.environ.get("PREFECT_API_URL") or stack.running(home.absolute())
+    if not api or not stack.alive(api.rstrip("/")):
+        where = f"at {api} (PREFECT_API_URL)" if api else "for this home"
+        raise UserError(f"no Prefect server answers {where}. Start one (`gdflow up` does), or set PREFECT_API_URL.")
+    stack.deploy(stack.environment_for(home.absolute(), api.rstrip("/")), notices)
+    answer({"api": api, "deployments": stack.deployment_names()}, json, show_deployed)
 
 
 @app.command(epilog="Example: gdflow runs --json")

@@ -6,6 +6,7 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.hooks import TELLING
 from flows.parameters import chosen_source
 from flows.recording import recording
 from gdcore import runs
@@ -23,7 +24,7 @@ def run_name() -> str:
     return f"drift · {flow_run.parameters['name']}"
 
 
-@flow(name="drift", flow_run_name=run_name, persist_result=False)
+@flow(name="drift", flow_run_name=run_name, persist_result=False, **TELLING)
 def drift(
     name: str = DEFAULT,
     corpus: CorpusConfig = CorpusConfig(),  # noqa: B008  (frozen)

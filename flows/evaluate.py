@@ -6,6 +6,7 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.hooks import TELLING
 from flows.parameters import Protocol
 from flows.recording import recording, stages
 from gdcore import runs
@@ -21,7 +22,7 @@ def run_name() -> str:
     return f"{judged} · {told.get('protocol', '')}"
 
 
-@flow(name="evaluate", flow_run_name=run_name, persist_result=False)
+@flow(name="evaluate", flow_run_name=run_name, persist_result=False, **TELLING)
 def evaluate(
     run: str = "latest",
     protocol: Protocol | Path = "gdflow",

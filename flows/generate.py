@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
+from flows.hooks import TELLING
 from gdcore.decoding import Decoding
 from gdcore.release.champion import DEFAULT
 from tasks.generation import generate
@@ -20,7 +21,7 @@ def run_name() -> str:
     return f"{told.get('name') or told.get('bundle')} · {what}"
 
 
-@flow(name="generate-batch", flow_run_name=run_name, persist_result=False)
+@flow(name="generate-batch", flow_run_name=run_name, persist_result=False, **TELLING)
 def generate_batch(
     name: str = DEFAULT,
     num: Annotated[int, Field(ge=1)] = 1000,

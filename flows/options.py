@@ -18,6 +18,7 @@ LabelColumn = Annotated[str | None, Option(help="Key of the class, in .jsonl.")]
 Set = Annotated[
     list[str], Option("--set", metavar="KEY=VALUE", help="Override a setting: finetune.steps=200. Repeatable.")
 ]
+Notices = Annotated[str | None, Option(help="A webhook to tell of failures, promotions, drift and missed nights.")]
 Seed = Annotated[int, Option(min=0, help="Seed of every random choice.")]
 
 HERE = Path()

@@ -11,6 +11,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import Field
 
+from flows.hooks import TELLING
 from flows.recording import challenger, recording
 from flows.up import alive, running
 from gdcore import runs
@@ -53,7 +54,7 @@ def run_name() -> str:
     return f"{told['run']} · {told['decide']}"
 
 
-@flow(name="release", flow_run_name=run_name, persist_result=False)
+@flow(name="release", flow_run_name=run_name, persist_result=False, **TELLING)
 def release(
     run: str = "latest",
     decide: Decider = "rule",

@@ -229,6 +229,10 @@ def show_up(result: Result) -> None:
         console.print("Ctrl-C stops the server and the worker; a run in progress can be resumed.")
 
 
+def show_deployed(result: Result) -> None:
+    Console().print(f"{result['api']}: {', '.join(result['deployments'])}", soft_wrap=True, highlight=False)
+
+
 def _evaluation(result: Result) -> Result:
     """The result in the shape of `evaluation.json`, which the tables read."""
     return result | {"selection": {"selected": result["selected"], "reason": result["reason"]}}

@@ -17,6 +17,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
+from flows.hooks import TELLING
 from flows.parameters import chosen_source
 from flows.plans import load_plan
 from flows.up import environment_of
@@ -71,7 +72,7 @@ def run_name() -> str:
     return f"sweep · {Path(flow_run.parameters['plan']).stem}"
 
 
-@flow(name="sweep", flow_run_name=run_name, persist_result=False)
+@flow(name="sweep", flow_run_name=run_name, persist_result=False, **TELLING)
 def sweep(
     plan: str = "objectives",
     corpus: CorpusConfig = CorpusConfig(),  # noqa: B008  (frozen)

@@ -6,6 +6,7 @@ in order, a second `up` finds the first, and none outlives the process that star
 
 import ctypes
 import fcntl
+import logging
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import yaml
 
 import flows
 from gdcore.errors import UserError
@@ -30,8 +32,10 @@ START_SECONDS = 90
 STOP_SECONDS = 20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PR_SET_PDEATHSIG = 1
+MOST_ENDS, ENDS_SECONDS = 4, 600
+"""A server or worker that ends so often within that time is not started again."""
 
-Processes = dict[str, subprocess.Popen[bytes]]
+Processes = dict[str, "Kept"]
 
 
 def alive(api: str) -> bool:
@@ -40,8 +44,10 @@ def alive(api: str) -> bool:
 
 
 def answers(url: str) -> bool:
+    """Whether there is something at this address; a server that asks for a password is told PREFECT_API_AUTH_STRING."""
+    name, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
     try:
-        return httpx.get(url, timeout=5).status_code == 200
+        return httpx.get(url, timeout=5, auth=(name, password) if name else None).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -56,20 +62,21 @@ def running(home: Path) -> str | None:
 
 
 @contextmanager
-def up(home: Path, api: str, limit: int) -> Iterator[tuple[dict[str, Any], Processes]]:
+def up(home: Path, api: str, limit: int, notices: str | None = None) -> Iterator[tuple[dict[str, Any], Processes]]:
     """Start what is not yet running, deploy everything; on the way out stop what was started.
 
-    Yields where to look, and the processes to watch: none when another `up` holds this home already.
+    Yields where to look, and the processes to watch: none when another `up` holds this home already. `notices` is the
+    webhook that is told what happens.
     """
     folder = logs(home)
-    environment = _environment(home, api)
+    variables = environment_for(home, api)
     answer = {"ui": api.removesuffix("/api"), "api": api, "home": str(home), "logs": str(folder), "pool": POOL}
     with ExitStack() as stack:
         lock = stack.enter_context((folder / "lock").open("a+"))
         if not _locked(lock):
             api = (folder / "lock").read_text().strip() or api
             answer |= {"ui": api.removesuffix("/api"), "api": api}
-            deploy(_environment(home, api))
+            deploy(environment_for(home, api), notices)
             yield answer | {"already_running": True}, {}
             return
         lock.truncate(0)
@@ -84,32 +91,67 @@ def up(home: Path, api: str, limit: int) -> Iterator[tuple[dict[str, Any], Proce
                     "Start the server there, or unset PREFECT_API_URL to have one started here."
                 )
             command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(address.port or 80)]
-            processes["server"] = stack.enter_context(child(command, environment, folder / "server.log"))
-            wait(lambda: alive(api), processes["server"], folder / "server.log")
+            processes["server"] = stack.enter_context(Kept(command, variables, folder / "server.log"))
+            processes["server"].until(lambda: alive(api))
         command = [*PREFECT, "worker", "start", "--pool", POOL, "--type", "process", "--limit", str(limit)]
         command += ["--name", f"gdflow-{socket.gethostname()}"]
-        processes["worker"] = stack.enter_context(child(command, environment, folder / "worker.log"))
+        processes["worker"] = stack.enter_context(Kept(command, variables, folder / "worker.log"))
         # The worker makes the pool that the deployments name.
-        wait(lambda: answers(f"{api}/work_pools/{POOL}"), processes["worker"], folder / "worker.log")
-        deploy(environment)
+        processes["worker"].until(lambda: answers(f"{api}/work_pools/{POOL}"))
+        deploy(variables, notices)
         yield answer | {"already_running": False}, processes
 
 
-def watch(processes: Processes, logs: str) -> None:
-    """Return when there is nothing to watch; raise UserError as soon as one of them ends."""
+class Kept(ExitStack):
+    """A child that is started again when it ends, unless it keeps ending."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], log: Path) -> None:
+        super().__init__()
+        self.command, self.environment, self.log = command, environment, log
+        self.ends: list[float] = []
+        self.process = self._begun()
+
+    def until(self, ready: Callable[[], bool]) -> None:
+        """Wait until it is ready. Raises UserError where it ends before."""
+        wait(ready, self.process, self.log)
+
+    def keep(self, name: str) -> None:
+        """Start it again if it has ended. Raises UserError when it has ended `MOST_ENDS` times in `ENDS_SECONDS`."""
+        if (status := self.process.poll()) is None:
+            return
+        self.ends = [*(end for end in self.ends if time.monotonic() - end < ENDS_SECONDS), time.monotonic()]
+        if len(self.ends) >= MOST_ENDS:
+            raise UserError(f"the {name} ends again and again (status {status}); see {self.log}.")
+        logging.getLogger(__name__).warning(
+            "the %s has ended (status %s): started again; see %s", name, status, self.log
+        )
+        self.close()  # whatever is left of it
+        self.process = self._begun()
+
+    def _begun(self) -> subprocess.Popen[bytes]:
+        return self.enter_context(child(self.command, self.environment, self.log))
+
+
+def watch(processes: Processes) -> None:
+    """Return when there is nothing to watch; else start again what ends, until Ctrl-C or SIGTERM."""
     while processes:
         for name, process in processes.items():
-            if process.poll() is not None:
-                raise UserError(f"the {name} has ended (status {process.returncode}); see {logs}/{name}.log.")
+            process.keep(name)
         time.sleep(0.3)
 
 
-def deploy(environment: dict[str, str]) -> None:
-    """Create or update every deployment of prefect.yaml."""
-    command = [*PREFECT, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def deploy(environment: dict[str, str], notices: str | None = None) -> None:
+    """Create or update the deployments of prefect.yaml, and the automations that go with them."""
+    told = {"GDFLOW_NOTICES": notices} if notices else {}
+    command = [sys.executable, "-m", "flows.deploying"]
+    done = subprocess.run(command, env=environment | told, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"prefect deploy failed:\n{done.stdout}{done.stderr}")
+        raise RuntimeError(f"deploying failed:\n{done.stdout}{done.stderr}")
+
+
+def deployment_names() -> list[str]:
+    """What prefect.yaml describes."""
+    return [each["name"] for each in yaml.safe_load(DEPLOYMENTS.read_text("utf-8"))["deployments"]]
 
 
 def logs(home: Path) -> Path:
@@ -133,12 +175,14 @@ def environment_of(api: str) -> dict[str, str]:
     return os.environ | {"PREFECT_API_URL": api, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 
-def _environment(home: Path, api: str) -> dict[str, str]:
+def environment_for(home: Path, api: str) -> dict[str, str]:
     """For the server, the worker and the runs: where the work lies, and settings that long runs need."""
     return environment_of(api) | {
         "GDFLOW_HOME": str(home),
         # Concurrency slots kept in memory are lost with the server, and Prefect then cancels the run that held one.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # Ended runs go after ninety days, with their logs and artifacts; what they made stays in the home.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     }
 
 

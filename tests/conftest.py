@@ -41,3 +41,7 @@ def small_home(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) ->
 
     home = tmp_path_factory.mktemp("home")
     return home, run(home)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", default="100", help="How often the chaos test kills (tests/flows/test_chaos.py).")

@@ -1,11 +1,12 @@
 """prefect.yaml means what it says, and what it says runs: a real server, a real worker, a scheduled run."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path,
     assert not alive_on(api)
 
 
+def eventually(found: Callable[[], Any], seconds: float = 240) -> Any:
+    """What is found, once something is."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.2)
+    return value
+
+
 def alive_on(api: str) -> bool:
     try:
         return httpx.get(f"{api}/health").is_success
@@ -126,7 +136,7 @@ class TestUp:
     def test_a_scheduled_run_completes(self, stack: tuple[str, Path, subprocess.Popen[str]]) -> None:
         """A schedule that comes due, not a run asked for: that is what silently stopped working before."""
         api, home, _ = stack
-        with httpx.Client(base_url=api) as client:
+        with httpx.Client(base_url=api, timeout=60) as client:
             deployments = {each["name"]: each for each in client.post("/deployments/filter", json={}).json()}
             assert deployments.keys() == {each["name"] for each in described()["deployments"]}
             assert deployments["nightly"]["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
@@ -137,8 +147,9 @@ class TestUp:
                 "max_scheduled_runs": 1,
             }
             nightly = deployments["nightly"]["id"]
-            client.post(f"/deployments/{nightly}/schedules", json=[often]).raise_for_status()
+            (made,) = client.post(f"/deployments/{nightly}/schedules", json=[often]).json()
             run = self._finished(client, nightly)
+            client.delete(f"/deployments/{nightly}/schedules/{made['id']}").raise_for_status()
             assert (run["state_type"], run["auto_scheduled"]) == ("COMPLETED", True), run["state"]
             assert run["name"].startswith("tiny · ")
             assert run["name"].endswith("· seed 0")
@@ -181,6 +192,92 @@ class TestUp:
                 break
             time.sleep(0.5)
         return found
+
+    def test_a_run_that_fails_says_why(self, stack: tuple[str, Path, subprocess.Popen[str]]) -> None:
+        api, _, _ = stack
+        with httpx.Client(base_url=api, timeout=60) as client:
+            run = self._started(client, "train/on-demand", {"preset": "tiny", "corpus": {"paths": ["/no/such.txt"]}})
+            assert self._ended(client, run) == "FAILED"
+            chosen = {"artifacts": {"key": {"any_": ["cause"]}, "flow_run_id": {"any_": [run]}}}
+            (cause,) = eventually(lambda: client.post("/artifacts/filter", json=chosen).json())
+            assert "does not exist" in cause["data"]
+            assert "Start it again" in cause["data"]
+
+    def test_a_cancelled_training_stops_soon_with_a_checkpoint(
+        self, stack: tuple[str, Path, subprocess.Popen[str]]
+    ) -> None:
+        api, home, _ = stack
+        settings = {"pretrain.steps": 100_000, "pretrain.checkpoint_every": 99_999, "pretrain.eval_every": 99_999}
+        with httpx.Client(base_url=api, timeout=60) as client:
+            run = self._started(client, "train/on-demand", {"preset": "tiny", "settings": settings})
+            work = eventually(lambda: [*home.glob("artifacts/.work/pretraining-*/metrics.jsonl")])[0].parent
+            eventually(lambda: (work / "metrics.jsonl").read_text().count("\n") > 20)
+            assert not list(work.glob("step-*"))
+            process = int(client.get(f"/flow_runs/{run}").json()["infrastructure_pid"].rpartition(":")[2])
+            cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+            client.post(f"/flow_runs/{run}/set_state", json=cancelling).raise_for_status()
+            checkpoint = eventually(lambda: [*work.glob("step-*")])[0]
+            asked = time.monotonic()
+            eventually(lambda: not Path(f"/proc/{process}").exists())
+            assert time.monotonic() - asked < 10
+            assert (checkpoint / "state.json").exists()
+            assert self._ended(client, run) == "CANCELLED"
+
+    def test_a_worker_that_dies_is_started_again(self, stack: tuple[str, Path, subprocess.Popen[str]]) -> None:
+        api, _, up = stack
+
+        def workers() -> list[int]:
+            found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(up.pid)], capture_output=True, text=True)
+            return [int(line.split()[0]) for line in found.stdout.splitlines() if "worker start" in line]
+
+        (before,) = workers()
+        os.kill(before, signal.SIGKILL)
+        (after,) = eventually(lambda: [pid for pid in workers() if pid != before])
+        assert after
+        with httpx.Client(base_url=api, timeout=60) as client:
+            run = self._started(client, "evaluate/evaluate", {"run": "no-such-run"})
+            assert self._ended(client, run) == "FAILED", "somebody takes up work again"
+
+    def test_automations_are_there_once_and_stay_as_they_were_switched(
+        self, stack: tuple[str, Path, subprocess.Popen[str]]
+    ) -> None:
+        api, home, _ = stack
+        with httpx.Client(base_url=api, timeout=60) as client:
+
+            def automations() -> dict[str, dict[str, Any]]:
+                listed = client.post("/automations/filter", json={}).json()
+                assert len({each["name"] for each in listed}) == len(listed)
+                return {each["name"]: each for each in listed}
+
+            before = automations()
+            assert len(before) == 5
+            retrain, lost = before["gdflow: drift starts training"], before["gdflow: a run that was lost"]
+            assert (retrain["enabled"], lost["enabled"]) == (False, True)
+            client.patch(f"/automations/{retrain['id']}", json={"enabled": True}).raise_for_status()
+            command = [sys.executable, "-m", "flows.cli", "deploy", "--home", str(home), "--json"]
+            hook = ["--notices", "http://127.0.0.1:9/hook"]
+            environment = os.environ | {"PREFECT_API_URL": api}
+            done = subprocess.run([*command, *hook], capture_output=True, text=True, timeout=120, env=environment)
+            assert done.returncode == 0, done.stderr
+            after = automations()
+            assert after.keys() == before.keys()
+            assert after["gdflow: drift starts training"]["enabled"]
+            assert before["gdflow: a run that failed"]["actions"][0]["type"] == "do-nothing"
+            assert after["gdflow: a run that failed"]["actions"][0]["type"] == "call-webhook"
+
+    def _started(self, client: httpx.Client, deployment: str, parameters: dict[str, Any]) -> str:
+        found = client.get(f"/deployments/name/{deployment}").json()
+        started = client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
+        return started.json()["id"]
+
+    def _ended(self, client: httpx.Client, run: str) -> str:
+        ends = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+        def ended() -> str | None:
+            state = client.get(f"/flow_runs/{run}").json()["state_type"]
+            return state if state in ends else None
+
+        return eventually(ended)
 
     def test_a_second_up_finds_the_first(self, stack: tuple[str, Path, subprocess.Popen[str]]) -> None:
         api, home, _ = stack

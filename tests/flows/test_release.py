@@ -199,7 +199,7 @@ def stack(tmp_path: Path) -> Iterator[tuple[httpx.Client, Path]]:
             *assignments(**{"promotion.mode": "manual"}),
         ]
         subprocess.run([*gdflow_command, "run", *options], env=environment, check=True, capture_output=True)
-        with httpx.Client(base_url=api) as client:
+        with httpx.Client(base_url=api, timeout=60) as client:
             yield client, home
         process.terminate()
         assert process.wait(60) == 0

@@ -1,0 +1,34 @@
+"""Everything that a server must know to run gdflow: the work pool, the deployments, the automations.
+
+    python -m flows.deploying       # on the server of PREFECT_API_URL; `gdflow up` and `gdflow deploy` do it too
+
+Any number of times: what is there is brought up to date. Work is done in the folder that GDFLOW_HOME names.
+"""
+
+import os
+import subprocess
+import sys
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectNotFound
+
+from flows import automations
+from flows.up import DEPLOYMENTS, POOL, PREFECT
+
+
+def main() -> None:
+    """Pool, deployments, automations, in this order: each names the one before."""
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_work_pool(POOL)
+        except ObjectNotFound:
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+    deployed = subprocess.run([*PREFECT, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)], check=False)
+    if deployed.returncode:
+        sys.exit(deployed.returncode)
+    print("\n".join(automations.apply(os.environ.get("GDFLOW_NOTICES"))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""A full disk, a disk that cannot be written, a machine without a network, an environment full of secrets."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_run import assignments, write_texts
+
+from gdcore.artifacts import Store
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+SECRET = "hunter2-correct-horse-battery-staple"
+SETTINGS = {"promotion.mode": "off", "validation.keep_near_duplicates": True}
+
+
+def run(home: Path, texts: Path, *before: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flows.cli", "run", "--preset", "tiny", "--corpus", str(texts)]
+    command += ["--home", str(home), "--json", *assignments(**SETTINGS)]
+    told = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    return subprocess.run([*before, *command], env=told, capture_output=True, text=True, timeout=600)
+
+
+def works(*command: str) -> bool:
+    return bool(shutil.which(command[0])) and subprocess.run(command, capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 600 kB, which may be enlarged."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if not works("mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)):
+        pytest.skip("this user may not mount")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_leaves_a_store_that_can_be_gone_on_with(tmp_path: Path, small_disk: Path) -> None:
+    texts = write_texts(tmp_path / "texts.txt")
+    full = run(small_disk, texts)
+    assert full.returncode == 2, full.stderr
+    assert "no space is left" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert Store(small_disk / "artifacts").complaints() == {}
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    again = run(small_disk, texts)
+    assert again.returncode == 0, again.stderr
+    store = Store(small_disk / "artifacts")
+    assert store.complaints() == {}
+    assert [*store.root.glob(".drafts/*"), *store.root.glob(".work/*")] == []
+
+
+def test_a_home_that_cannot_be_written_is_told(tmp_path: Path, small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    refused = run(small_disk, write_texts(tmp_path / "texts.txt"))
+    assert refused.returncode == 2, refused.stderr
+    assert str(small_disk) in refused.stderr
+    assert "--home" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_nothing_needs_a_network(tmp_path: Path) -> None:
+    """In a namespace whose only interface is loopback, whatever phones home or downloads fails."""
+    lonely = ("unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+    if not works(*lonely, "true"):
+        pytest.skip("this user may not make network namespaces")
+    done = run(tmp_path, write_texts(tmp_path / "texts.txt"), *lonely)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_secret_of_the_environment_stays_there(tmp_path: Path) -> None:
+    planted = dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "DATABASE_PASSWORD"), SECRET)
+    home = tmp_path / "home"
+    prefect = tmp_path / "prefect"
+    told = planted | {"PREFECT_HOME": str(prefect)}
+    done = run(home, write_texts(tmp_path / "texts.txt"), **told)
+    assert done.returncode == 0, done.stderr
+    # A failing run says more: its cause and its log go to Prefect's database too.
+    failed = run(home, tmp_path / "none.txt", **told)
+    assert failed.returncode == 2
+    assert SECRET not in done.stdout + done.stderr + failed.stdout + failed.stderr
+    files = [path for folder in (home, prefect) for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 40
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
