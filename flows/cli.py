@@ -250,18 +250,27 @@ def up(
 @app.command(
     epilog="""Examples:\n
     gdflow deploy\n
+    gdflow deploy --pool docker --home /data\n
     PREFECT_API_URL=https://prefect.example.org/api gdflow deploy --notices https://chat.example.org/hooks/1"""
 )
-def deploy(notices: Notices = None, home: Home = HERE, json: Json = False) -> None:
-    """Create or update the deployments and automations on a server that is already running."""
+def deploy(
+    notices: Notices = None,
+    pool: Annotated[str, Option(help="Where runs are done: process, docker or kubernetes.")] = "process",
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Create or update work pool, deployments and automations on a server that is already running."""
     from flows import up as stack
+    from flows.pools import KINDS
     from flows.results import show_deployed
 
     api = os.environ.get("PREFECT_API_URL") or stack.running(home.absolute())
     if not api or not stack.alive(api.rstrip("/")):
         where = f"at {api} (PREFECT_API_URL)" if api else "for this home"
         raise UserError(f"no Prefect server answers {where}. Start one (`gdflow up` does), or set PREFECT_API_URL.")
-    stack.deploy(stack.environment_for(home.absolute(), api.rstrip("/")), notices)
+    if pool not in KINDS:
+        raise UserError(f"no pools of the kind {pool!r}; there are {', '.join(KINDS)}")
+    stack.deploy(stack.environment_for(home.absolute(), api.rstrip("/")), notices, pool)
     answer({"api": api, "deployments": stack.deployment_names()}, json, show_deployed)
 
 

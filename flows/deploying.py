@@ -10,20 +10,30 @@ import subprocess
 import sys
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
 
-from flows import automations
+from flows import automations, pools
 from flows.up import DEPLOYMENTS, POOL, PREFECT
 
 
 def main() -> None:
     """Pool, deployments, automations, in this order: each names the one before."""
     with get_client(sync_client=True) as client:
+        kind = os.environ.get("GDFLOW_POOL", "process")
+        template = pools.template(kind)
         try:
-            client.read_work_pool(POOL)
+            known = client.read_work_pool(POOL)
         except ObjectNotFound:
-            client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+            client.create_work_pool(WorkPoolCreate(name=POOL, type=kind, base_job_template=template or {}))
+        else:
+            if known.type != kind:
+                sys.exit(
+                    f"the work pool {POOL!r} of this server is of the kind {known.type}, not {kind}. Delete it there "
+                    f"first (`prefect work-pool delete {POOL}`): its kind cannot be changed."
+                )
+            if template:
+                client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
     deployed = subprocess.run([*PREFECT, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)], check=False)
     if deployed.returncode:
         sys.exit(deployed.returncode)

@@ -140,13 +140,13 @@ def watch(processes: Processes) -> None:
         time.sleep(0.3)
 
 
-def deploy(environment: dict[str, str], notices: str | None = None) -> None:
-    """Create or update the deployments of prefect.yaml, and the automations that go with them."""
-    told = {"GDFLOW_NOTICES": notices} if notices else {}
+def deploy(environment: dict[str, str], notices: str | None = None, pool: str = "process") -> None:
+    """Create or update the work pool, the deployments of prefect.yaml, and the automations that go with them."""
+    told = {"GDFLOW_POOL": pool} | ({"GDFLOW_NOTICES": notices} if notices else {})
     command = [sys.executable, "-m", "flows.deploying"]
     done = subprocess.run(command, env=environment | told, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"deploying failed:\n{done.stdout}{done.stderr}")
+        raise UserError(f"deploying failed:\n{done.stdout}{done.stderr}")
 
 
 def deployment_names() -> list[str]:
