@@ -2,7 +2,8 @@
 
 Lu et al. 2019 (arXiv 1804.03782), eq. 9 and 10: the mediator M maximises ½ E_x log M + ½ E_y log M, which makes it the
 mixture (p + G)/2; the generator minimises Σ_t KL(G(·|y_<t) ‖ M(·|y_<t)) on its own texts, over the whole vocabulary, so
-that no reward has to be estimated. Together they lower the Jensen–Shannon divergence of p and G.
+that no reward has to be estimated. Together they lower the Jensen–Shannon divergence of p and G. The mediator learns
+with dropout, where the models have it, but is followed without, and so is what follows it.
 
 The mediator is this objective's own and starts as the pretrained generator. The discriminator takes no part: it learns
 by cross-entropy beside the mediator, for the collapse guard, the report and the bundle.
@@ -16,6 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gdcore.adversarial.undisturbed import undisturbed
 from gdcore.adversarial.verdicts import cross_entropy
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
@@ -40,7 +42,9 @@ class Objective(nn.Module):
 
     def generator_loss(self, batch: Batch, step: int) -> Loss:
         generator, _ = self.players
-        kl = divergence(generator, self.mediator, complete_batch(generator, batch))
+        fake = complete_batch(generator, batch)
+        with undisturbed(generator, self.mediator):
+            kl = divergence(generator, self.mediator, fake)
         return kl, {"kl": kl}
 
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:

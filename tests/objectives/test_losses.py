@@ -8,6 +8,9 @@ from judge import NamingJudge
 from toy import VOCAB
 
 from gdcore.adversarial import gan_losses
+from gdcore.batches import make_batch
+from gdcore.discriminators import cnn
+from gdcore.generators import lstm
 from gdcore.likelihood import logprobs, nll
 from gdcore.objectives import cot, distil, gsgan, maligan, relgan, scratchgan, spin, textgail
 
@@ -80,6 +83,19 @@ def test_cot_follows_the_mediator_token_by_token(generator, judge, batch, other,
     assert loss.item() == pytest.approx(expected / len(cells), rel=1e-4)
     loss.backward()
     assert all(parameter.grad is None for parameter in objective.mediator.parameters())
+
+
+def test_cot_compares_distributions_and_no_draws_of_dropout():
+    torch.manual_seed(0)
+    generator = lstm.Generator(lstm.Config(embedding_dim=8, hidden_dim=8, num_layers=2, dropout=0.5), VOCAB, 12).train()
+    judge = cnn.Discriminator(cnn.Config(embedding_dim=8, num_filters=4), VOCAB)
+    objective = cot.Objective(cot.Config(), generator, judge).train()
+    rows = torch.randint(5, VOCAB, (6, 9))
+    kl, _ = objective.generator_loss(make_batch(rows, torch.full((6,), 9), torch.ones(6, dtype=torch.long)), 0)
+    assert kl.item() == pytest.approx(0, abs=1e-6), "they are one model still"
+    assert generator.training
+    assert generator.dropout.training
+    assert generator.lstm.dropout == 0.5
 
 
 def test_cots_mediator_learns_both_kinds_of_text(generator, judge, batch, other, patched):
