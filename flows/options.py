@@ -8,13 +8,15 @@ from typer import Option
 Home = Annotated[Path, Option("--home", envvar="GDFLOW_HOME", help="Folder that holds artifacts/ and runs/.")]
 Json = Annotated[bool, Option("--json", help="Print one JSON object and nothing else on standard output.")]
 Preset = Annotated[str, Option(help="How much of everything; `gdflow list presets` names them.")]
-Corpus = Annotated[list[str], Option(help="File, folder or glob of .txt (one text a line) or .jsonl. Repeatable.")]
+Corpus = Annotated[
+    list[str], Option(help="File, folder or glob: .txt (a text a line), .jsonl, .csv, .parquet. Repeatable.")
+]
 Train = Annotated[list[str], Option(help="Train files, when the split is given. Repeatable.")]
 Valid = Annotated[list[str], Option(help="Valid files, when the split is given. Repeatable.")]
 Test = Annotated[list[str], Option(help="Test files, when the split is given. Repeatable.")]
-TextColumn = Annotated[str | None, Option(help="Key of the text in .jsonl.")]
-PromptColumn = Annotated[str | None, Option(help="Key of what the text answers, in .jsonl.")]
-LabelColumn = Annotated[str | None, Option(help="Key of the class, in .jsonl.")]
+TextColumn = Annotated[str | None, Option(help="Column of the text.")]
+PromptColumn = Annotated[str | None, Option(help="Column of what the text answers.")]
+LabelColumn = Annotated[str | None, Option(help="Column of the class.")]
 Set = Annotated[
     list[str], Option("--set", metavar="KEY=VALUE", help="Override a setting: finetune.steps=200. Repeatable.")
 ]

@@ -62,9 +62,7 @@ def build_corpus(config: CorpusConfig, out: Path, known: Mapping[str, Any] | Non
         for block in blocks:
             read += len(block.frame)
             names.update(block.frame["source"].unique())
-            missing = {name: value for name, value in DEFAULTS.items() if name not in block.frame.columns}
-            frame = block.frame.with_columns(**missing)
-            frame, found = pii.search(clean(frame, config), config.pii)
+            frame, found = pii.search(_cleaned(block.frame, config), config.pii)
             personal.update(found)
             frame = division.divide(frame, block.side)
             rejected = frame.filter(pl.col("reason").is_not_null())
@@ -136,6 +134,17 @@ class Division:
             .join(verdicts, on="row", how="left", maintain_order="left")
             .with_columns(reason=pl.coalesce("reason", *reasons))
         )
+
+
+def records(config: CorpusConfig) -> Iterator[pl.DataFrame]:
+    """The records of the user's files, cleaned, repetitions too; `reason` says why one cannot be used."""
+    for block in _read_files(config, None):
+        yield _cleaned(block.frame, config)
+
+
+def _cleaned(frame: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
+    missing = {name: value for name, value in DEFAULTS.items() if name not in frame.columns}
+    return clean(frame.with_columns(**missing), config)
 
 
 def _read_files(config: CorpusConfig, known: Mapping[str, Any] | None) -> Iterator[Block]:
