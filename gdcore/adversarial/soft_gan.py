@@ -37,11 +37,14 @@ class SoftGanConfig(Settings):
 def generator_loss(
     config: SoftGanConfig, generator: Generator, discriminator: Discriminator, batch: Batch, fake: SoftTexts
 ) -> Loss:
-    """Low where the soft texts pass for real; logs their mean logit."""
+    """Low where the soft texts pass for real; logs by how much their logits exceed those of real texts.
+
+    A logit by itself would say nothing where the loss compares: what is added to all of them is then left to rounding.
+    """
     fake_B = verdicts(discriminator, fake.rows_BTV, fake.batch.mask_BT)
     real_B = verdicts(discriminator, batch.tokens_BT, batch.mask_BT)
     loss = gan_losses.generator_loss(config.loss, real_B, fake_B)
-    return with_likelihood(loss, {"reward": fake_B.mean()}, generator, batch, config.mle_weight)
+    return with_likelihood(loss, {"reward": (fake_B - real_B).mean()}, generator, batch, config.mle_weight)
 
 
 def discriminator_loss(config: SoftGanConfig, discriminator: Discriminator, batch: Batch, fake: SoftTexts) -> Loss:

@@ -80,6 +80,12 @@ class PromotionConfig(Settings):
     limits: Limits = Limits()
     """What no challenger may break."""
 
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _yaml_off(cls, mode: object) -> object:
+        """A bare `off` is false in YAML, in a preset and after `--set`."""
+        return "off" if mode is False else mode
+
     @field_validator("name")
     @classmethod
     def _nameable(cls, name: str) -> str:
