@@ -44,6 +44,7 @@ def draw(system: str, logs: Mapping[int, Sequence[Row]]) -> str | None:
             width=WIDTH,
             height=HEIGHT,
         )
-        place = f'<svg x="{number * WIDTH}" width="{WIDTH}" height="{HEIGHT}" '
+        # By style, for the sheet makes a chart as wide as what it lies in.
+        place = f'<svg x="{number * WIDTH}" style="width: {WIDTH}px; height: {HEIGHT}px" '
         parts.append(drawn.replace("<svg ", place, 1))
     return "\n".join([*parts, "</svg>\n"])
