@@ -61,3 +61,11 @@ def test_errors_name_the_key_and_the_remedy(overrides, message):
 def test_an_unknown_preset_is_refused_with_those_there_are():
     with pytest.raises(UserError, match=r"no preset named 'quickstat'; there are .*classify, coco, default, .*tiny"):
         resolve("quickstat", {})
+
+
+def test_a_bare_off_is_off_and_not_false() -> None:
+    from flows.console import settings
+
+    assert resolve("default", settings(["promotion.mode=off"])).promotion.mode == "off"
+    with pytest.raises(UserError, match=r"promotion\.mode"):
+        resolve("default", settings(["promotion.mode=on"]))
