@@ -221,7 +221,7 @@ class TestUp:
             eventually(lambda: not Path(f"/proc/{process}").exists())
             assert time.monotonic() - asked < 10
             assert (checkpoint / "state.json").exists()
-            assert self._ended(client, run) == "CANCELLED"
+            eventually(lambda: client.get(f"/flow_runs/{run}").json()["state_type"] == "CANCELLED", 60)
 
     def test_a_worker_that_dies_is_started_again(self, stack: tuple[str, Path, subprocess.Popen[str]]) -> None:
         api, _, up = stack
