@@ -217,11 +217,13 @@ class Store:
             return True
 
     def sweep(self) -> None:
-        """Remove the drafts of dead processes: those whose recipe nobody has locked."""
-        for draft in self.root.glob(".drafts/*"):
-            with (_made(self.root / ".locks") / draft.name.rpartition("-")[0]).open("a+") as lock:
+        """Remove what dead processes left: drafts whose recipe nobody has locked, checkpoints of what is published."""
+        published = [path for path in self.root.glob(".work/*") if self.root.joinpath(*_parts(path.name)).exists()]
+        for path in [*self.root.glob(".drafts/*"), *published]:
+            name = path.name if path in published else path.name.rpartition("-")[0]
+            with (_made(self.root / ".locks") / name).open("a+") as lock:
                 if _locked(lock, wait=False):
-                    shutil.rmtree(draft, ignore_errors=True)
+                    shutil.rmtree(path, ignore_errors=True)
 
     def _folder(self, kind: str, recipe: str) -> Path:
         assert kind.isidentifier(), kind
@@ -230,6 +232,12 @@ class Store:
 
 def _name(kind: str, recipe: str) -> str:
     return f"{kind}-{recipe[:16]}"
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """The kind and the recipe's beginning that a name was made of."""
+    kind, _, recipe = name.rpartition("-")
+    return kind, recipe
 
 
 def _manifest(folder: Path) -> Manifest:

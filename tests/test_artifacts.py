@@ -252,3 +252,11 @@ def test_the_digest_follows_what_is_used_and_nothing_else(tree: Path) -> None:
 def test_a_misspelt_source_is_refused(tree: Path) -> None:
     with pytest.raises(ModuleNotFoundError, match="gdcore.trane"):
         source_digest(["gdcore.trane"])
+
+
+def test_checkpoints_of_what_was_published_by_a_process_that_died_then_are_swept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    build(store)
+    done, going_on = store.work("corpus", R), store.work("pretraining", R)
+    store.sweep()
+    assert (done.exists(), going_on.exists()) == (False, True)
