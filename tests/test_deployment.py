@@ -215,9 +215,9 @@ class TestUp:
             assert not list(work.glob("step-*"))
             process = int(client.get(f"/flow_runs/{run}").json()["infrastructure_pid"].rpartition(":")[2])
             cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+            asked = time.monotonic()
             client.post(f"/flow_runs/{run}/set_state", json=cancelling).raise_for_status()
             checkpoint = eventually(lambda: [*work.glob("step-*")])[0]
-            asked = time.monotonic()
             eventually(lambda: not Path(f"/proc/{process}").exists())
             assert time.monotonic() - asked < 10
             assert (checkpoint / "state.json").exists()
