@@ -15,7 +15,6 @@ else:
 
 SOURCES = {"paths": (), "train": (), "valid": (), "test": (), "docstrings": (), "oracle": None, "grammar": None}
 """Where text may come from, and what says that it does not."""
-DRAWN = {"oracle": "a synthetic oracle", "grammar": "a grammar"}
 
 
 def overrides(corpus: Mapping[str, Any], seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,27 +26,6 @@ def chosen_source(corpus: Mapping[str, Any]) -> dict[str, Any]:
     """The given keys; when they name a source of text, it stands instead of the preset's, not beside it."""
     chosen = any(corpus.get(name, absent) not in (absent, []) for name, absent in SOURCES.items())
     return (dict(SOURCES) if chosen else {}) | dict(corpus)
-
-
-def corpus_name(corpus: Mapping[str, Any]) -> str:
-    """A few words for which text it is."""
-    if files := corpus.get("paths") or corpus.get("train"):
-        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-        return f"{Path(files[0]).name}{more}"
-    for drawn, told in DRAWN.items():
-        if corpus.get(drawn) is not None:
-            return told
-    if packages := corpus.get("docstrings"):
-        return "docstrings of " + ", ".join(packages)
-    return "embedded corpus"
-
-
-def corpus_source(corpus: Mapping[str, Any]) -> str:
-    """Which text it is, in full: two corpora of one source are the same pipeline's, however the text has grown."""
-    files = ", ".join(corpus.get("paths") or corpus.get("train") or ())
-    text = files or corpus_name(corpus)
-    asked = corpus.get("prompt_column")
-    return f"{text}, answering {asked}" if asked else text
 
 
 def checked(

@@ -10,13 +10,15 @@ from typing import Any
 
 from prefect.runtime import flow_run
 
-from flows.parameters import chosen_source, corpus_name, corpus_source
+from flows.parameters import chosen_source
 from flows.presets import load_preset
 from gdcore import runs
 from gdcore.config import RunConfig
 from gdcore.corpora.config import CorpusConfig
+from gdcore.corpora.naming import corpus_name, corpus_source
 from gdcore.errors import UserError
 from gdcore.runs import Run
+from tasks import ancestry
 from tasks.evaluation import judgement
 from tasks.promotion import Challenger, Promotion
 
@@ -73,6 +75,8 @@ def challenger(run: Run) -> Challenger:
         "source": corpus_source(run.config["corpus"]),
         "bundle": run.ref("export"),
         "beside": {stage: run.ref(stage) for stage in ("corpus", "evaluation")},
+        "own": ancestry.own(run),
+        "ancestor": ancestry.recorded(run),
     }
 
 

@@ -11,6 +11,7 @@ from flows.parameters import Preset, overrides
 from flows.presets import resolve
 from flows.recording import challenger, finish, recording, run_name
 from gdcore.corpora.config import CorpusConfig
+from tasks.ancestry import ancestor_of
 from tasks.corpus import read_corpus
 from tasks.evaluation import evaluate
 from tasks.export import export
@@ -45,9 +46,10 @@ def train(
     config = resolve(preset, overrides(corpus.model_dump(exclude_defaults=True), seed, settings))
     with recording(home, preset, config) as run:
         texts = read_corpus(run, config.corpus)
-        tokens = tokenize(run, config, texts)
+        ancestor = ancestor_of(run, config, texts)
+        tokens = tokenize(run, config, texts, ancestor)
         validation = validate(run, config, texts, tokens)
-        pretraining = pretrain(run, config, tokens, validation)
+        pretraining = pretrain(run, config, tokens, validation, ancestor)
         finetuning = finetune(run, config, tokens, validation, pretraining)
         evaluation = evaluate(run, config, texts, tokens, validation, pretraining, finetuning)
         export(run, config, tokens, evaluation, pretraining, finetuning)

@@ -4,7 +4,7 @@ Precedence: typed defaults ← preset ← overrides (`finetune.steps=200`).
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
@@ -72,6 +72,12 @@ class RunConfig(Settings):
     """When the bundle becomes the champion."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; `auto` takes a GPU if there is one. Not part of any recipe."""
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.pretrain.warm_start and getattr(self.generator, "start", None):
+            raise ValueError("generator.from and pretrain.warm_start both say whose weights come first: give one")
+        return self
 
     @model_validator(mode="before")
     @classmethod

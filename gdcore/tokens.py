@@ -196,6 +196,24 @@ def unknown_share(counts: pl.DataFrame, known: pl.Series) -> float:
     return unknown / max(total, 1)
 
 
+def grown(old: Tokenizer, config: TokenizerConfig, corpus: Path) -> Tokenizer:
+    """The tokenizer of a model that is to go on: every id as it was, and words that have become frequent behind them.
+
+    Byte pairs spell whatever comes, so they stay as they are.
+    """
+    kind, lowercase = old.kind, old.config["lowercase"]
+    if kind not in ("word", "char"):
+        return Tokenizer(old.backend, old.config)
+    vocabulary = old.backend.get_vocab()
+    counts = count_tokens(corpus / "train.parquet", kind, lowercase)
+    new = counts.filter((pl.col("count") >= config.min_count) & ~pl.col("token").is_in([*vocabulary]))["token"]
+    added = new.head(max(config.vocab_size - len(vocabulary), 0)).to_list()
+    ids = vocabulary | {token: len(vocabulary) + i for i, token in enumerate(added)}
+    backend = assemble(kind, models.WordLevel(ids, unk_token=SPECIALS[UNK]), lowercase)
+    why = f"the champion's, and {len(added):,} more"
+    return Tokenizer(backend, old.config | {"vocab_size": len(ids), "why": why})
+
+
 def fit_bpe(config: TokenizerConfig, train: Path) -> models.BPE:
     """Byte-level merges by frequency, the same for the same text. Source: Sennrich et al. 2016, arXiv:1508.07909."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -220,17 +238,21 @@ def fit_bpe(config: TokenizerConfig, train: Path) -> models.BPE:
     return models.BPE(model["vocab"], [tuple(pair) for pair in model["merges"]])
 
 
-def build_tokens(config: TokenizerConfig, corpus: Path, out: Path, start: Path | None = None) -> Iterator[Progress]:
+def build_tokens(
+    config: TokenizerConfig, corpus: Path, out: Path, start: Path | None = None, ancestor: Path | None = None
+) -> Iterator[Progress]:
     """The tokens stage: the tokenizer, the id shards of each split, `summary.json`. Progress counts texts.
 
-    The tokenizer is that of the pretrained model `start`, where there is one that brings its own. Raises UserError
-    when the train split leaves fewer than two different tokens to learn from.
+    The tokenizer is that of the pretrained model `start`, where there is one that brings its own; or the one in the
+    folder `ancestor`, grown. Raises UserError when the train split leaves fewer than two different tokens to learn
+    from.
     """
     total = sum(count_rows(corpus / f"{split}.parquet") for split in SPLITS)
     yield Progress(0, total, "fitting the vocabulary")
     out.mkdir(parents=True, exist_ok=True)
     own = adopt(start, config.lowercase) if start else None
-    tokenizer = own or fit(config, corpus)
+    old = grown(Tokenizer.load(ancestor), config, corpus) if ancestor else None
+    tokenizer = own or old or fit(config, corpus)
     tokenizer.save(out)
     encoder, done = BulkEncoder(tokenizer), 0
     summary: dict[str, Any] = {

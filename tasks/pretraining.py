@@ -7,19 +7,22 @@ from typing import Any
 from gdcore.artifacts import Ref
 from gdcore.config import RunConfig
 from gdcore.progress import Progress
+from gdcore.release.champion import Ancestor
 from gdcore.runs import Run, Stage
+from tasks.ancestry import record
 from tasks.stage import build, stage
 from tasks.training import choose_device, show_training
 
 
 @stage("pretraining", "training")
-def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref) -> Stage:
+def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref, ancestor: Ancestor | None = None) -> Stage:
     """Maximum likelihood over real tokens, until held-out text stops getting likelier; the best weights are kept."""
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
         from gdcore.training.phases import rehearse, run_pretraining
 
         rehearse(config.generator, config.discriminator, config.objective)
+        record(ancestor, out)
         return run_pretraining(
             config.generator,
             config.pretrain,
@@ -30,6 +33,7 @@ def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref) -> Stage
             validation=run.store.path(validation),
             out=out,
             work=work,
+            ancestor=run.store.path(ancestor.weights) if ancestor else None,
         )
 
     done = build(
@@ -39,17 +43,20 @@ def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref) -> Stage
         config=config.model_dump(
             mode="json",
             include={"generator", "pretrain", "context", "seed"},
-            exclude={"generator": {"start"}},  # a user's folder counts by what is in it, not by where it lies
+            # A user's folder counts by what is in it, not by where it lies; an ancestor likewise, not by being wanted.
+            exclude={"generator": {"start"}, "pretrain": {"warm_start"}},
         ),
-        inputs={"tokens": tokens, "validation": validation} | _start(config),
+        inputs={"tokens": tokens, "validation": validation} | _start(config, ancestor),
         sources=["gdcore.training.phases", f"gdcore.generators.{config.generator.name}"],
     )
     show_training(run, "pretraining", done.ref)
     return done
 
 
-def _start(config: RunConfig) -> dict[str, Any]:
-    """The user's weights that training starts from, if any."""
+def _start(config: RunConfig, ancestor: Ancestor | None) -> dict[str, Any]:
+    """The weights that training starts from, if any: the champion's, or the user's."""
+    if ancestor:
+        return {"ancestor": ancestor.weights}
     folder = getattr(config.generator, "start", None)
     if folder is None:
         return {}

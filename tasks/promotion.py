@@ -13,7 +13,7 @@ from gdcore.config import RunConfig
 from gdcore.errors import UserError
 from gdcore.progress import Progress
 from gdcore.release import champion as champions
-from gdcore.release.champion import RULE, Champion, Decision, Outcome, Overtaken
+from gdcore.release.champion import RULE, Ancestor, Champion, Decision, Outcome, Overtaken
 from gdcore.release.promotion import CRITERIA, judging
 from gdcore.report import wording
 from gdcore.runs import Run, Stage
@@ -41,6 +41,10 @@ class Challenger(TypedDict):
     bundle: Ref
     beside: dict[str, Ref]
     """Its corpus and evaluation."""
+    own: Ancestor | None
+    """What a later run may go on from."""
+    ancestor: Ancestor | None
+    """What it went on from itself."""
 
 
 class Promotion(TypedDict):

@@ -5,21 +5,25 @@ from typing import Any
 
 from gdcore.artifacts import Ref
 from gdcore.config import RunConfig
+from gdcore.release.champion import Ancestor
 from gdcore.runs import Run, Stage
 from gdcore.tokens import build_tokens
 from tasks.stage import build, stage
 
 
 @stage("tokens")
-def tokenize(run: Run, config: RunConfig, corpus: Ref) -> Stage:
+def tokenize(run: Run, config: RunConfig, corpus: Ref, ancestor: Ancestor | None = None) -> Stage:
     """Fit the tokenizer on the train split, or take the pretrained model's; write every split as memory-mapped ids."""
+    path = run.store.path
     start: Path | None = getattr(config.generator, "start", None)
     return build(
         run,
         "tokens",
-        lambda out, work: build_tokens(config.tokens, run.store.path(corpus), out, start),
+        lambda out, work: build_tokens(
+            config.tokens, path(corpus), out, start, path(ancestor.tokens) if ancestor else None
+        ),
         config={"tokens": config.tokens},
-        inputs={"corpus": corpus} | _start(start),
+        inputs={"corpus": corpus} | _start(start) | ({"ancestor": ancestor.tokens} if ancestor else {}),
         sources=["gdcore.tokens"],
     )
 

@@ -32,6 +32,17 @@ RULE = "rule"
 Outcome = Literal["promoted", "approved", "rejected", "rolled back"]
 
 
+class Ancestor(Settings):
+    """What a run goes on from instead of chance: a model that was released."""
+
+    run: str
+    """The run that made it."""
+    tokens: Ref
+    """Its vocabulary."""
+    weights: Ref
+    """Its generator: the pretraining or the fine-tuning that was selected."""
+
+
 class Decision(Settings):
     """One line of a champion's history: what was decided about a bundle, by whom, and on what evidence."""
 
@@ -53,6 +64,10 @@ class Decision(Settings):
     """The export that was promoted, rejected or taken back."""
     beside: dict[str, Ref]
     """What judging it later needs: its run's corpus and evaluation, by stage."""
+    own: Ancestor | None = None
+    """What a later run may go on from; None in histories from before this was recorded."""
+    ancestor: Ancestor | None = None
+    """What it went on from itself; None where it began by chance."""
     against: Ref | None
     """The champion at that time."""
     judgement: Ref | None = None
@@ -62,7 +77,8 @@ class Decision(Settings):
 
     @property
     def refs(self) -> list[Ref]:
-        return [self.bundle, *self.beside.values(), *filter(None, [self.judgement])]
+        lines = [ref for each in (self.own, self.ancestor) if each for ref in (each.tokens, each.weights)]
+        return [self.bundle, *self.beside.values(), *lines, *filter(None, [self.judgement])]
 
 
 class Overtaken(RuntimeError):

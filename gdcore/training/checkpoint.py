@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file, load_model, save_model
 from torch.optim import Optimizer
 
 from gdcore import plugins
@@ -132,6 +132,13 @@ def save_weights(module: Any, path: Path) -> None:
 
 def load_weights(module: Any, path: Path) -> None:
     load_model(module, str(path))
+
+
+def inherit_weights(module: Any, path: Path) -> None:
+    """Take the weights of the same network over a vocabulary that has grown since: new tokens keep their fresh rows."""
+    own = module.state_dict()
+    for name, old in load_file(path).items():
+        own[name][: len(old)].copy_(old) if old.dim() else own[name].copy_(old)
 
 
 def load_generator(directory: Path) -> Generator:

@@ -29,6 +29,9 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class PretrainConfig(Settings):
     """Maximum likelihood."""
 
+    warm_start: bool = False
+    """Begin with the champion's vocabulary and weights where there is a champion of this model, not by chance. A night
+    whose text the champion has learnt already goes on from where the champion itself did, and so is reused."""
     steps: int = Field(default=3000, ge=1)
     """Batches to learn from, at most; the learning rate has decayed when they are used up."""
     batch_size: int = Field(default=64, ge=1)

@@ -29,6 +29,7 @@ from gdcore.training.checkpoint import (
     TrainState,
     build_discriminator,
     build_generator,
+    inherit_weights,
     load_generator,
     load_state,
     load_weights,
@@ -73,13 +74,20 @@ def run_pretraining(
     validation: Path,
     out: Path,
     work: Path,
+    ancestor: Path | None = None,
 ) -> Iterator[Progress]:
-    """Train a generator by maximum likelihood and keep the weights with the lowest held-out NLL."""
+    """Train a generator by maximum likelihood and keep the weights with the lowest held-out NLL.
+
+    It begins with the weights in the folder `ancestor`, whose vocabulary begins as this one does, or by chance.
+    """
     torch.manual_seed(seed)
     train, valid = open_split(tokens, validation, "train"), open_split(tokens, validation, "valid")
     require_batch(train, config.batch_size, "pretrain.batch_size")
     vocab_size = Tokenizer.load(tokens).vocab_size
-    generator = build_generator(generator_config, vocab_size, context).to(device)
+    generator = build_generator(generator_config, vocab_size, context)
+    if ancestor:
+        inherit_weights(generator, ancestor / "generator.safetensors")
+    generator.to(device)
     optimizers = {"generator": adamw(generator, config.learning_rate, config.weight_decay)}
     state = TrainState(generator, optimizers, BatchStream(train, config.batch_size, seed))
 
