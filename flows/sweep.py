@@ -91,6 +91,8 @@ def sweep(
     """
     stopping.clear()
     planned = load_plan(plan)
+    if out:  # before the hours, not after them
+        out.parent.mkdir(parents=True, exist_ok=True)
     given = chosen_source(corpus.model_dump(mode="json", exclude_defaults=True))
     # A trial is no candidate for release.
     common = {f"corpus.{key}": value for key, value in given.items()} | {"promotion.mode": "off"}

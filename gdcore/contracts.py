@@ -140,7 +140,8 @@ class Objective(Module, Protocol):
     """One adversarial algorithm: what each player minimises.
 
     Whatever it carries besides the players (a reference model, a baseline, a schedule) are its modules and buffers, so
-    that a checkpoint holds them.
+    that a checkpoint holds them. `step` is the generator's turn, from 0, and stays 0 while the
+    discriminator learns alone.
     """
 
     def generator_loss(self, batch: Batch, step: int) -> Loss: ...

@@ -7,3 +7,7 @@ class UserError(ValueError):
     The message is one paragraph: what was wrong (file, line or key), what was expected, what to do.
     The command line prints it without a traceback and exits with status 2.
     """
+
+
+class Diverged(UserError):
+    """A loss is no longer a number, nor is anything that would be learnt from it."""

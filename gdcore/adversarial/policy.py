@@ -6,6 +6,21 @@ Shapes: B texts, T tokens.
 import torch
 from torch import Tensor
 
+from gdcore.adversarial.undisturbed import undisturbed
+from gdcore.batches import Batch
+from gdcore.contracts import Generator
+from gdcore.likelihood import logprobs
+
+
+def policy_logprobs(generator: Generator, texts: Batch) -> Tensor:
+    """Log-probabilities `(B,T)` of the policy that writes, which has no dropout; zero on tokens that do not count.
+
+    With dropout's noise in them a ratio to another policy is not 1 where the two are the same, and the gradient of a
+    constant advantage is not 0.
+    """
+    with undisturbed(generator):
+        return logprobs(generator, texts)
+
 
 def leave_one_out(rewards: Tensor, mask: Tensor | None = None) -> Tensor:
     """Advantages: each reward less the mean of the *other* texts' rewards, `(B,)` or per position `(B,T)`.

@@ -48,14 +48,13 @@ def generator_loss(
 
 
 def discriminator_loss(config: SoftGanConfig, discriminator: Discriminator, batch: Batch, fake: SoftTexts) -> Loss:
-    """Low where they are told; of soft texts that the gradient does not go beyond."""
-    rows_BTV = fake.rows_BTV.detach()
+    """Low where they are told."""
     real_B = verdicts(discriminator, batch.tokens_BT, batch.mask_BT)
-    fake_B = verdicts(discriminator, rows_BTV, fake.batch.mask_BT)
+    fake_B = verdicts(discriminator, fake.rows_BTV, fake.batch.mask_BT)
     loss = gan_losses.discriminator_loss(config.loss, real_B, fake_B)
     logs = {"accuracy": (real_B > fake_B).float().mean()}
     if config.loss == "wasserstein" and config.gradient_penalty:
-        logs["gradient_penalty"] = penalty(discriminator, batch, rows_BTV, fake.batch.mask_BT)
+        logs["gradient_penalty"] = penalty(discriminator, batch, fake.rows_BTV, fake.batch.mask_BT)
         loss = loss + config.gradient_penalty * logs["gradient_penalty"]
     return loss, logs
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from gdcore.batches import Batch, make_batch
 from gdcore.contracts import Generator
@@ -45,9 +46,8 @@ def sample_soft(generator: Generator, batch: Batch, inverse_temperature: float, 
     num, width = given_BT.shape
     noise_BZ = torch.randn(num, latent.noise_dim(generator), device=given_BT.device)
     state = latent.begin(generator, noise_BZ)
-    one_hot = torch.eye(generator.vocab_size, device=given_BT.device)
     live_B = torch.ones(num, dtype=torch.bool, device=given_BT.device)
-    tokens, rows = [given_BT[:, 0]], [one_hot[given_BT[:, 0]]]
+    tokens, rows = [given_BT[:, 0]], [one_hot(given_BT[:, 0], generator.vocab_size).float()]
     for t in range(1, generator.context):
         logits_BV, state = generator.step(rows[-1] if feed == "soft" else tokens[-1], state)
         logits_BV = logits_BV.float().index_fill(1, torch.tensor(FORBIDDEN, device=logits_BV.device), -torch.inf)
@@ -56,7 +56,7 @@ def sample_soft(generator: Generator, batch: Batch, inverse_temperature: float, 
         given = t < given_B
         if t < width:
             token_B = torch.where(given, given_BT[:, t], token_B)
-            row_BV = torch.where(given.unsqueeze(1), one_hot[given_BT[:, t]], row_BV)
+            row_BV = torch.where(given.unsqueeze(1), one_hot(given_BT[:, t], generator.vocab_size), row_BV)
         tokens.append(torch.where(live_B, token_B, PAD))
         rows.append(row_BV * live_B.unsqueeze(1))
         live_B = live_B & ((token_B != EOS) | given)

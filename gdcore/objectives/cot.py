@@ -11,7 +11,6 @@ by cross-entropy beside the mediator, for the collapse guard, the report and the
 Shapes: B texts, T tokens, V vocabulary, K tokens that count, D features.
 """
 
-import copy
 from typing import Literal
 
 import torch
@@ -21,8 +20,10 @@ from gdcore.adversarial.undisturbed import undisturbed
 from gdcore.adversarial.verdicts import cross_entropy
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
+from gdcore.errors import UserError
 from gdcore.likelihood import chunk_size, nll
 from gdcore.networks import latent
+from gdcore.networks.lora import shared_copy
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
 
@@ -38,7 +39,12 @@ class Objective(nn.Module):
         super().__init__()
         self.config = config
         self.players = generator, discriminator  # a tuple: the players are not this module's to save
-        self.mediator = copy.deepcopy(generator)
+        if latent.noise_dim(generator):
+            raise UserError(
+                "objective cot compares distributions of the next word, and that of a generator with latent variables, "
+                f"as {generator.config.name!r} has, is another for each text. Set generator.name to one without."
+            )
+        self.mediator = shared_copy(generator)
 
     def generator_loss(self, batch: Batch, step: int) -> Loss:
         generator, _ = self.players
@@ -61,7 +67,7 @@ def divergence(generator: Generator, mediator: Generator, fake: Batch) -> Tensor
     counts_BT = fake.target_BT[:, 1:]
     with torch.no_grad():
         mediator_KD = mediator.hidden(fake.tokens_BT[:, :-1])[counts_BT]
-    generator_KD = latent.hidden(generator, fake.tokens_BT[:, :-1], fake.noise_BZ)[counts_BT]
+    generator_KD = generator.hidden(fake.tokens_BT[:, :-1])[counts_BT]
     total = torch.zeros((), device=generator_KD.device)
     size = chunk_size(generator)
     for own_KD, followed_KD in zip(generator_KD.split(size), mediator_KD.split(size), strict=True):

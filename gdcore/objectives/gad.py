@@ -2,8 +2,10 @@
 
 Ye et al. 2025, «Black-box on-policy distillation of large language models» (generative adversarial distillation):
 the discriminator minimises −log σ(D(x) − D(y)) over pairs of a real and a generated text; the generator maximises
-D(y), the batch being the group of a group-relative advantage. Departures: the baseline leaves the text itself out,
-interleaved maximum likelihood replaces the warm-up on teacher answers, and one update a batch needs no PPO clip.
+D(y), less what the other texts of its group get: the answers to one prompt, or without prompts the whole batch. (Pairs
+leave open what is added to all verdicts on one prompt, so those on two say nothing about each other.) Departures: the
+baseline leaves the text itself out, interleaved maximum likelihood replaces the warm-up on teacher answers, and one
+update a batch needs no PPO clip.
 
 Shapes: B texts, T tokens.
 """
@@ -14,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from gdcore.adversarial.policy import kl_estimate, leave_one_out, whiten
+from gdcore.adversarial.policy import kl_estimate, leave_one_out, policy_logprobs, whiten
 from gdcore.adversarial.snapshot import Snapshot
 from gdcore.adversarial.verdicts import contrast, verdicts
 from gdcore.batches import Batch
@@ -32,6 +34,8 @@ class Config(Settings):
     """Weight of the likelihood of real text in the generator's loss."""
     reward_weight: float = Field(default=1.0, ge=0)
     """Weight of the discriminator's verdict; 0 is the control: the same fine-tuning with the discriminator off."""
+    group: int = Field(default=8, ge=2)
+    """Answers to each prompt that are compared, a batch having so many fewer prompts; without prompts all texts are."""
 
 
 class Objective(nn.Module):
@@ -45,10 +49,11 @@ class Objective(nn.Module):
 
     def generator_loss(self, batch: Batch, step: int) -> Loss:
         generator, discriminator = self.players
-        fake = complete_batch(generator, batch)
+        groups, asked = self._groups(batch)
+        fake = complete_batch(generator, asked)
         rewards_B = verdicts(discriminator, fake)
-        advantages_B = whiten(leave_one_out(rewards_B))
-        logprobs_BT = logprobs(generator, fake)
+        advantages_B = whiten(leave_one_out(rewards_B.view(groups, -1).T).T.flatten())
+        logprobs_BT = policy_logprobs(generator, fake)
         num_tokens = fake.target_BT.sum()
         policy = -(advantages_B.unsqueeze(1) * logprobs_BT).sum() / num_tokens
         with torch.no_grad():
@@ -56,7 +61,16 @@ class Objective(nn.Module):
         kl = kl_estimate(logprobs_BT, reference_BT).sum() / num_tokens
         real_nll = nll(generator, batch)
         loss = self.config.reward_weight * policy + self.config.kl_weight * kl + self.config.mle_weight * real_nll
-        return loss, {"reward": rewards_B.mean(), "kl": kl, "nll": real_nll}
+        margin = (rewards_B - verdicts(discriminator, asked)).mean()  # by itself a verdict of pairs is arbitrary
+        return loss, {"reward": margin, "kl": kl, "nll": real_nll}
+
+    def _groups(self, batch: Batch) -> tuple[int, Batch]:
+        """The number of groups, and a real text for each text to be written: with its prompt, the group's together."""
+        if not bool((batch.prompt_lengths_B > 1).any()):
+            return 1, batch
+        size = min(self.config.group, len(batch))
+        groups = len(batch) // size
+        return groups, batch.rows(torch.arange(groups, device=batch.tokens_BT.device)).repeated(size)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:
         """−log σ(D(x) − D(y)); where texts answer prompts, x and y answer the same one."""

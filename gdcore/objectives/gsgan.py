@@ -7,6 +7,7 @@ paper's loss is the GAN's own; others by name. Interleaved maximum likelihood (`
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -39,8 +40,10 @@ class Objective(nn.Module):
         return soft_gan.generator_loss(self.config, *self.players, batch, self._drawn(batch, step))
 
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:
-        """Of the same soft texts, whose gradient stops here."""
-        return soft_gan.discriminator_loss(self.config, self.players[1], batch, self._drawn(batch, step))
+        """Of the same soft texts, without gradient."""
+        with torch.no_grad():
+            fake = self._drawn(batch, step)
+        return soft_gan.discriminator_loss(self.config, self.players[1], batch, fake)
 
     def temperature(self, step: int) -> float:
         """τ of a turn."""

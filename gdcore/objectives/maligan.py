@@ -8,15 +8,17 @@ sum to 0 and equal verdicts teach nothing. The paper's mixing in of real prefixe
 Shapes: B texts, T tokens.
 """
 
+import math
 from typing import Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore.adversarial.policy import policy_logprobs
 from gdcore.adversarial.verdicts import cross_entropy, verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
-from gdcore.likelihood import logprobs, with_likelihood
+from gdcore.likelihood import with_likelihood
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
 
@@ -45,14 +47,15 @@ class Objective(nn.Module):
         weights_B = self.weights(fake)
         # Equal weights 1/B give the NLL per token, so that learning rates mean what they mean in pretraining.
         mean_tokens = fake.target_BT.sum() / len(fake)
-        loss = -(weights_B.unsqueeze(1) * logprobs(generator, fake)).sum() / mean_tokens
+        loss = -(weights_B.unsqueeze(1) * policy_logprobs(generator, fake)).sum() / mean_tokens
         return with_likelihood(loss, {"reward": weights_B.max() * len(fake)}, generator, batch, self.config.mle_weight)
 
     def weights(self, fake: Batch) -> Tensor:
         """r_i / Σ r − b/B `(B,)`, r = exp(logit) clipped."""
         _, discriminator = self.players
-        ratios_B = verdicts(discriminator, fake).exp().clamp(max=self.config.max_ratio)
-        return ratios_B / ratios_B.sum() - self.config.baseline / len(fake)
+        # By way of logarithms: where all logits are very low, their exponentials are all zero.
+        log_ratios_B = verdicts(discriminator, fake).clamp(max=math.log(self.config.max_ratio))
+        return log_ratios_B.softmax(dim=0) - self.config.baseline / len(fake)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:
         """Binary cross-entropy: the ratio is right only for a discriminator that is calibrated."""

@@ -8,6 +8,7 @@ will do. Interleaved maximum likelihood (`mle_weight`) is optional; the paper's 
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -41,8 +42,10 @@ class Objective(nn.Module):
         return soft_gan.generator_loss(self.config, *self.players, batch, self._drawn(batch, step))
 
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:
-        """Of the same relaxed texts, whose gradient stops here."""
-        return soft_gan.discriminator_loss(self.config, self.players[1], batch, self._drawn(batch, step))
+        """Of the same relaxed texts, without gradient."""
+        with torch.no_grad():
+            fake = self._drawn(batch, step)
+        return soft_gan.discriminator_loss(self.config, self.players[1], batch, fake)
 
     def inverse_temperature(self, step: int) -> float:
         """β of a turn."""

@@ -14,10 +14,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore.adversarial.policy import policy_logprobs
 from gdcore.adversarial.verdicts import causal, prefix_cross_entropy, prefix_verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import CausalDiscriminator, Discriminator, Generator, Loss
-from gdcore.likelihood import logprobs, with_likelihood
+from gdcore.likelihood import with_likelihood
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
 
@@ -49,7 +50,7 @@ class Objective(nn.Module):
         returns_BT = self.returns(fake)
         num_tokens = fake.target_BT.sum()
         advantages_BT = (returns_BT - self.baseline) * fake.target_BT
-        loss = -(advantages_BT * logprobs(generator, fake)).sum() / num_tokens
+        loss = -(advantages_BT * policy_logprobs(generator, fake)).sum() / num_tokens
         mean = returns_BT.sum() / num_tokens
         self.baseline.lerp_(mean.to(self.baseline), 1 - self.config.baseline_decay)
         return with_likelihood(loss, {"reward": mean}, generator, batch, self.config.mle_weight)

@@ -15,13 +15,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore.adversarial.policy import leave_one_out
+from gdcore.adversarial.policy import leave_one_out, policy_logprobs
 from gdcore.adversarial.rollouts import rollout_rewards
 from gdcore.adversarial.snapshot import Snapshot
 from gdcore.adversarial.verdicts import causal, cross_entropy, prefix_cross_entropy, prefix_verdicts, verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
-from gdcore.likelihood import logprobs, with_likelihood
+from gdcore.likelihood import with_likelihood
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
 
@@ -50,7 +50,7 @@ class Objective(nn.Module):
         fake = complete_batch(generator, batch)
         rewards_BT = self.rewards(fake)
         advantages_BT = leave_one_out(rewards_BT, fake.target_BT)
-        loss = -(advantages_BT * logprobs(generator, fake)).sum() / fake.target_BT.sum()
+        loss = -(advantages_BT * policy_logprobs(generator, fake)).sum() / fake.target_BT.sum()
         logs = {"reward": rewards_BT[fake.target_BT].mean()}
         return with_likelihood(loss, logs, generator, batch, self.config.mle_weight)
 

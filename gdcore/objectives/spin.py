@@ -16,11 +16,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore.adversarial.policy import policy_logprobs
 from gdcore.adversarial.snapshot import Snapshot
 from gdcore.adversarial.verdicts import cross_entropy
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss
-from gdcore.likelihood import logprobs
+from gdcore.likelihood import logprobs, nll
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
 
@@ -49,27 +50,20 @@ class Objective(nn.Module):
         if step > 0 and step % self.config.iteration == 0:
             self.past.follow(generator)
         fake = complete_batch(self.past.model, batch)
-        real_B, gain_B = self._gains(batch)
-        _, fake_gain_B = self._gains(fake)
-        margin_B = gain_B - fake_gain_B
-        real_nll = -(real_B * batch.target_BT.sum(dim=1)).sum() / batch.target_BT.sum()
+        margin_B = self._gains(batch) - self._gains(fake)
+        real_nll = nll(generator, batch)
         loss = nn.functional.softplus(-self.config.beta * margin_B).mean() + self.config.mle_weight * real_nll
         return loss, {"reward": margin_B.mean(), "nll": real_nll}
 
-    def _gains(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Each text's log-likelihood per token `(B,)`, and by how much it exceeds the past self's."""
+    def _gains(self, batch: Batch) -> Tensor:
+        """By how much each text's log-likelihood per token `(B,)` exceeds the past self's."""
         generator, _ = self.players
-        own_B = per_token(generator, batch)
+        own_BT = policy_logprobs(generator, batch)
         with torch.no_grad():
-            past_B = per_token(self.past.model, batch)
-        return own_B, own_B - past_B
+            past_BT = logprobs(self.past.model, batch)
+        return (own_BT - past_BT).sum(dim=1) / batch.target_BT.sum(dim=1)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:
         """The onlooking discriminator's cross-entropy."""
         generator, discriminator = self.players
         return cross_entropy(discriminator, batch, complete_batch(generator, batch))
-
-
-def per_token(generator: Generator, batch: Batch) -> Tensor:
-    """Each text's log-likelihood over its number of tokens `(B,)`."""
-    return logprobs(generator, batch).sum(dim=1) / batch.target_BT.sum(dim=1)

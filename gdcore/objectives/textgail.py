@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gdcore.adversarial.policy import whiten
+from gdcore.adversarial.policy import policy_logprobs, whiten
 from gdcore.adversarial.snapshot import Snapshot
 from gdcore.adversarial.verdicts import contrast, verdicts
 from gdcore.batches import Batch
@@ -69,7 +69,7 @@ class Objective(nn.Module):
         generator, _ = self.players
         with torch.no_grad():
             old_BT = logprobs(self.old.model, texts)
-        ratio_BT = (logprobs(generator, texts) - old_BT).exp()
+        ratio_BT = (policy_logprobs(generator, texts) - old_BT).exp()
         gain_BT = clipped(ratio_BT, advantages_B.unsqueeze(1), self.config.clip)
         return (gain_BT * texts.target_BT).sum() / texts.target_BT.sum()
 

@@ -142,6 +142,7 @@ def fine_tuning_curves(trials: Sequence[Trial]) -> dict[str, str]:
 def write(path: Path, table: Mapping[str, Any], pictures: Mapping[str, str]) -> None:
     """The table as a Markdown file, and the pictures in a folder of the same name beside it, each linked to its row."""
     folder = path.with_suffix("")
+    path.parent.mkdir(parents=True, exist_ok=True)
     links = {system: f"{folder.name}/{re.sub('[^a-z0-9]+', '-', system.lower())}.svg" for system in pictures}
     if pictures:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """The collapse guard: readings of a generator under adversarial training, and the limits at which to stop.
 
-Readings are compared with the pretrained generator's own (the first
-reading), so the limits hold on any corpus.
+Readings are compared with the first, that of the pretrained generator, so the limits hold on any corpus.
 
 Shapes: N sampled texts, K their tokens.
 """
@@ -17,6 +16,7 @@ from pydantic import Field
 
 from gdcore.batches import Batch, collate
 from gdcore.decoding import Decoding
+from gdcore.errors import Diverged
 from gdcore.likelihood import held_out_nll
 from gdcore.sampling import complete
 from gdcore.settings import Settings
@@ -75,12 +75,16 @@ class Guard:
 
     def alarm(self, reading: Reading, first: Reading) -> str | None:
         """Why this reading is a collapse, in words; None if it is healthy."""
-        config = self.config
+        config = self.config  # valid_nll may be no number, which is no smaller than anything
         limits = [
             (reading["unique"] < first["unique"] - config.unique_drop, "unique", "texts repeat one another"),
             (reading["coverage"] < first["coverage"] * (1 - config.coverage_drop), "coverage", "few words are left"),
             (reading["entropy"] < first["entropy"] - config.entropy_drop, "entropy", "few words crowd out the others"),
-            (reading["valid_nll"] > first["valid_nll"] + config.nll_rise, "valid_nll", "real text has become unlikely"),
+            (
+                not reading["valid_nll"] <= first["valid_nll"] + config.nll_rise,
+                "valid_nll",
+                "real text has become unlikely",
+            ),
             (reading["accuracy"] > config.max_accuracy, "accuracy", "the discriminator is hardly ever wrong"),
         ]
         alarms = [
@@ -114,31 +118,53 @@ class Guard:
         real = torch.cat([discriminator(batch.tokens_BT, batch.mask_BT) for batch in (b.to(device) for b in self.real)])
         told = torch.cat([discriminator(batch.tokens_BT, batch.mask_BT) for batch in fake])
         discriminator.train()
-        margins = real.unsqueeze(1) - told
+        # Where texts answer prompts, those of one prompt: a discriminator of pairs says nothing about two.
+        prompted = any(bool((batch.prompt_lengths_B > 1).any()) for batch in self.real)
+        margins = real - told if prompted else real.unsqueeze(1) - told
         return float((margins > 0).float().mean() + (margins == 0).float().mean() / 2)
 
 
 def guarded(
-    reports: Iterator[dict[str, Any]], state: TrainState, guard: Guard, begins_at: int, work: Path
+    reports: Iterator[dict[str, Any]], state: TrainState, guard: Guard, begins_at: int, ends_at: int, work: Path
 ) -> Iterator[dict[str, Any]]:
-    """Take a reading every so many turns; stop at an alarm.
+    """Take a reading every so many turns and at the last; stop at an alarm, or where a loss is no longer a number.
 
-    Up to turn `begins_at` the discriminator learns alone, and nothing can collapse. The healthy weights with the
-    lowest held-out NLL lie in `work/best_*.safetensors` from then on: what to fall back to.
+    Up to turn `begins_at` the discriminator learns alone, and nothing can collapse; the first reading is of the
+    generator as it was pretrained. What to fall back to lies in `work/best_*.safetensors`: the healthy weights with
+    the lowest held-out NLL since, or those of the first reading where there are none. Raises Diverged before that.
     """
     memory = state.memory
-    for report in reports:
-        if state.step == begins_at or (state.step > begins_at and (state.step - begins_at) % guard.config.every == 0):
-            reading = guard.read(state)
-            first = memory.setdefault("first", reading)
-            report |= {f"guard_{name}": value for name, value in reading.items()}
-            memory["alarm"] = guard.alarm(reading, first) if state.step > begins_at else None
-            if memory["alarm"]:
-                report["alarm"] = memory["alarm"]
-                yield report
-                return
-            if state.step > begins_at and reading["valid_nll"] < memory.get("best_nll", math.inf):
-                memory |= {"best_nll": reading["valid_nll"], "best_step": state.step}
-                save_weights(state.generator, work / "best_generator.safetensors")
-                save_weights(state.discriminator, work / "best_discriminator.safetensors")
-        yield report
+    if begins_at == state.step == 0 and "first" not in memory:
+        _keep(state, guard.read(state), work)
+    try:
+        for report in reports:
+            played = state.step - begins_at
+            if played == 0 or (played > 0 and (played % guard.config.every == 0 or state.step == ends_at)):
+                reading = guard.read(state)
+                report |= {f"guard_{name}": value for name, value in reading.items()}
+                memory["alarm"] = guard.alarm(reading, memory["first"]) if played else None
+                if memory["alarm"]:
+                    report["alarm"] = memory["alarm"]
+                    yield report
+                    return
+                _keep(state, reading, work)
+            yield report
+    except Diverged as error:
+        if "first" not in memory:
+            raise
+        memory["alarm"] = str(error)
+        yield {"step": state.step, "alarm": memory["alarm"]}
+
+
+def _keep(state: TrainState, reading: Reading, work: Path) -> None:
+    """Keep healthy weights if they are the first, or the best since; anything is better than the first."""
+    memory = state.memory
+    if "first" not in memory:
+        memory |= {"first": reading, "best_nll": math.inf}
+    elif reading["valid_nll"] >= memory["best_nll"]:
+        return
+    else:
+        memory["best_nll"] = reading["valid_nll"]
+    memory["best_step"] = state.step
+    save_weights(state.generator, work / "best_generator.safetensors")
+    save_weights(state.discriminator, work / "best_discriminator.safetensors")

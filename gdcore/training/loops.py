@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gdcore.batches import Batch
 from gdcore.contracts import Loss, Objective
+from gdcore.errors import Diverged
 from gdcore.likelihood import held_out_nll, pretraining_loss
 from gdcore.settings import Settings
 from gdcore.training.checkpoint import Resumable, TrainState, save_state, save_weights
@@ -98,41 +99,49 @@ def pretrain(state: TrainState, config: PretrainConfig) -> Iterator[Report]:
         report: Report = {"step": state.step + 1, "learning_rate": learning_rate(config, state.step)}
         for group in state.optimizers["generator"].param_groups:
             group["lr"] = report["learning_rate"]
-        report |= update("generator", state, config, loss)
+        report |= update("generator", state, config, loss, state.step)
         state.step += 1
         yield report
 
 
 def finetune(state: TrainState, objective: Objective, config: FinetuneConfig) -> Iterator[Report]:
-    """The discriminator learns to tell, the generator to pass; yields `step` and what the objective logs."""
+    """The discriminator learns to tell, at first alone, the generator to pass; yields `step` and what they log.
+
+    An objective is told the generator's turn, counted from 0: what it schedules begins with the play.
+    """
     state.generator.train()
     objective.train()
-    while state.step < config.steps:
+    while state.step < config.warmup_steps + config.steps:
         report: Report = {"step": state.step + 1}
+        turn, alone = max(0, state.step - config.warmup_steps), state.step < config.warmup_steps
         for _ in range(config.discriminator_steps):
-            report |= update("discriminator", state, config, objective.discriminator_loss)
-        for _ in range(config.generator_steps):
-            report |= update("generator", state, config, objective.generator_loss)
+            report |= update("discriminator", state, config, objective.discriminator_loss, turn)
+        for _ in range(0 if alone else config.generator_steps):
+            report |= update("generator", state, config, objective.generator_loss, turn)
         state.step += 1
         yield report
 
 
 def update(
-    player: str, state: TrainState, config: PretrainConfig | FinetuneConfig, loss_of: Callable[[Batch, int], Loss]
+    player: str,
+    state: TrainState,
+    config: PretrainConfig | FinetuneConfig,
+    loss_of: Callable[[Batch, int], Loss],
+    turn: int,
 ) -> Report:
     """One step of one player's optimiser on the next batch; returns what was logged, each name led by the player's."""
     device = next(state.generator.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=uses_bfloat16(config.precision, device)):
-        loss, logs = loss_of(next(state.batches).to(device), state.step)
+        loss, logs = loss_of(next(state.batches).to(device), turn)
     return descend(player, state.optimizers[player], config.clip_norm, state.step, loss, logs)
 
 
 def descend(
     player: str, optimizer: torch.optim.Optimizer, clip_norm: float, step: int, loss: Tensor, logs: dict[str, Tensor]
 ) -> Report:
-    """One step down a loss; returns it with what was logged, each name led by the player's."""
+    """One step down a loss; returns it with what was logged, each name led by the player's. Raises Diverged."""
     if not torch.isfinite(loss):
-        raise FloatingPointError(f"the {player}'s loss is {loss.item()} at step {step}; lower its learning rate")
+        raise Diverged(f"the {player}'s loss is {loss.item()} at step {step}: lower its learning rate")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]

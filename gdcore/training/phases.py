@@ -8,7 +8,6 @@ import json
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -145,18 +144,13 @@ def run_finetuning(
     state = TrainState(generator, optimizers, batches, discriminator, objective)
 
     resume(state, work)
-    total = config.warmup_steps + config.steps
-    warmup = config.model_copy(update={"steps": config.warmup_steps, "generator_steps": 0})
-    alternation = config.model_copy(update={"steps": total})
-    turns = chain(finetune(state, objective, warmup), finetune(state, objective, alternation))
-    reports = guarded(turns, state, Guard(config.guard, valid), config.warmup_steps, work)
+    begins, ends = config.warmup_steps, config.warmup_steps + config.steps
+    reports = guarded(finetune(state, objective, config), state, Guard(config.guard, valid), begins, ends, work)
     if not state.memory.get("alarm"):
-        yield from logged(checkpointed(reports, state, work, config.checkpoint_every), total, work)
+        yield from logged(checkpointed(reports, state, work, config.checkpoint_every), ends, work)
 
-    alarm, best_step = state.memory.get("alarm"), state.memory.get("best_step")
-    if alarm and best_step is None:
-        load_weights(generator, pretraining / "generator.safetensors")
-    elif alarm:
+    alarm = state.memory.get("alarm")
+    if alarm:
         load_weights(generator, work / "best_generator.safetensors")
         load_weights(discriminator, work / "best_discriminator.safetensors")
     about = json.loads((pretraining / "config.json").read_text())
@@ -165,8 +159,8 @@ def run_finetuning(
     write_json(
         out / "summary.json",
         {
-            "steps": max(0, state.step - config.warmup_steps),
-            "chosen_step": ((best_step or config.warmup_steps) if alarm else state.step) - config.warmup_steps,
+            "steps": max(0, state.step - begins),
+            "chosen_step": (state.memory["best_step"] if alarm else state.step) - begins,
             "stopped": alarm,
             "guard": config.guard.model_dump(),
         },

@@ -12,7 +12,7 @@ from gdcore.batches import make_batch
 from gdcore.discriminators import cnn
 from gdcore.generators import lstm
 from gdcore.likelihood import logprobs, nll
-from gdcore.objectives import cot, distil, gsgan, maligan, relgan, scratchgan, spin, textgail
+from gdcore.objectives import cot, distil, gad, gsgan, maligan, relgan, scratchgan, spin, textgail
 
 
 def moved(generator):
@@ -96,6 +96,56 @@ def test_cot_compares_distributions_and_no_draws_of_dropout():
     assert generator.training
     assert generator.dropout.training
     assert generator.lstm.dropout == 0.5
+
+
+@pytest.mark.parametrize("module", [gad, spin, textgail])
+def test_where_two_policies_are_one_dropout_makes_no_difference(module):
+    torch.manual_seed(0)
+    generator = lstm.Generator(lstm.Config(embedding_dim=8, hidden_dim=8, dropout=0.5), VOCAB, 12).train()
+    judge = cnn.Discriminator(cnn.Config(embedding_dim=8, num_filters=4), VOCAB)
+    objective = module.Objective(module.Config(), generator, judge).train()
+    rows = torch.randint(5, VOCAB, (6, 9))
+    batch = make_batch(rows, torch.full((6,), 9), torch.ones(6, dtype=torch.long))
+    if module is textgail:
+        assert objective._surrogate(batch, torch.ones(6)).item() == pytest.approx(1, abs=1e-5)  # every ratio is 1
+    else:
+        _, logs = objective.generator_loss(batch, 0)
+        assert logs["kl" if module is gad else "reward"].item() == pytest.approx(0, abs=1e-5)
+    assert generator.training
+
+
+def test_gad_compares_answers_to_one_prompt_alone(generator, batch):
+    """What is added to every verdict on a prompt changes nothing."""
+
+    class Judge(NamingJudge):
+        offset_V = torch.zeros(VOCAB)
+
+        def forward(self, inputs, mask_BT):
+            return self.scale * inputs.sum(dim=1) / 10 + self.offset_V[inputs[:, 1]]
+
+    judge = Judge()
+    objective = gad.Objective(gad.Config(group=3), generator, judge)
+    prompted = make_batch(batch.tokens_BT, batch.mask_BT.sum(dim=1), torch.full((6,), 2))
+    losses = []
+    for offset_V in (torch.zeros(VOCAB), 100 * torch.arange(VOCAB)):
+        judge.offset_V = offset_V
+        torch.manual_seed(0)
+        loss, logs = objective.generator_loss(prompted, 0)
+        losses.append((loss.item(), logs["reward"].item()))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    groups, asked = objective._groups(prompted)
+    assert groups == 2
+    assert asked.tokens_BT[:, 1].tolist() == [*[batch.tokens_BT[0, 1]] * 3, *[batch.tokens_BT[1, 1]] * 3]
+
+
+def test_maligan_survives_a_judge_that_is_sure(generator, other):
+    class Sure(NamingJudge):
+        def forward(self, inputs, mask_BT):
+            return super().forward(inputs, mask_BT) - 500
+
+    weights_B = maligan.Objective(maligan.Config(), generator, Sure()).weights(other)
+    assert weights_B.isfinite().all()
+    assert weights_B.sum().item() == pytest.approx(0, abs=1e-6)
 
 
 def test_cots_mediator_learns_both_kinds_of_text(generator, judge, batch, other, patched):

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from toy import CONTEXT, TINY, VOCAB, build_generator, players, toy_rows, write_toy
+from toy import CONTEXT, TINY, VOCAB, build_discriminator, build_generator, players, toy_rows, write_toy
 
 from gdcore import plugins
 from gdcore.batches import make_batch, ordered_batches
 from gdcore.decoding import Decoding
+from gdcore.errors import UserError
 from gdcore.likelihood import conditional_logprobs, logprobs, nll, score, text_logprobs
 from gdcore.networks import latent
 from gdcore.networks.reconstruction import interpolated, reconstructed, study, written
+from gdcore.objectives import cot
 from gdcore.sampling import complete, complete_batch
 from gdcore.tokenizer import BOS, EOS, PAD, Tokenizer
 from gdcore.training.phases import open_split
@@ -153,7 +155,12 @@ def test_reconstructions_and_interpolations(tmp_path):
     assert found["reconstructions"][0][0].startswith("w")
 
 
-@pytest.mark.parametrize("name", plugins.names("objectives"))
+def test_cot_which_compares_next_words_refuses_it():
+    with pytest.raises(UserError, match="latent variables, as 'vae' has"):
+        cot.Objective(cot.Config(), build_generator("vae"), build_discriminator("cnn"))
+
+
+@pytest.mark.parametrize("name", [name for name in plugins.names("objectives") if name != "cot"])
 def test_every_objective_trains_it(name):
     generator, _, objective = players(name, ["vae", "latent_gan"])
     loss, _ = objective.generator_loss(texts(8), 0)

@@ -185,6 +185,49 @@ def test_early_stop_keeps_the_best_weights(toy, tmp_path):
     assert summary["valid_nll"] == looks[summary["best_step"]]
 
 
+def test_the_guard_looks_before_the_first_turn_and_after_the_last(toy, tmp_path):
+    _, tokens, validation, pretraining = toy
+    guard = GuardConfig(every=100, num_samples=20, nll_rise=0.05)
+    told = {"steps": 30, "warmup_steps": 0, "generator_learning_rate": 0.05, "guard": guard}
+    out = finetune_into(tmp_path, tokens, validation, pretraining, "seqgan", FINETUNE.model_copy(update=told))
+    summary = json.loads((out / "summary.json").read_text())
+    assert "real text has become unlikely" in summary["stopped"]
+    assert (summary["steps"], summary["chosen_step"]) == (30, 0)
+    before, after = load_file(pretraining / "generator.safetensors"), load_file(out / "generator.safetensors")
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("stop_at", [5, 10**9])
+def test_where_a_loss_is_no_number_any_more_the_best_weights_are_taken(toy, tmp_path, stop_at):
+    _, tokens, validation, pretraining = toy
+    guard = GuardConfig(every=1000, num_samples=20)
+    config = FINETUNE.model_copy(update={"steps": 30, "generator_learning_rate": 1e12, "guard": guard})
+    finetune_into(tmp_path, tokens, validation, pretraining, "gad", config, stop_at=stop_at)
+    out = finetune_into(tmp_path, tokens, validation, pretraining, "gad", config)
+    summary = json.loads((out / "summary.json").read_text())
+    assert "lower its learning rate" in summary["stopped"]
+    for player in ("generator", "discriminator"):
+        assert all(tensor.isfinite().all() for tensor in load_file(out / f"{player}.safetensors").values())
+
+
+def test_a_pretraining_that_diverges_says_what_to_do(toy, tmp_path):
+    _, tokens, validation, _ = toy
+    config = PRETRAIN.model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(UserError, match=r"the generator's loss is nan at step \d+: lower its learning rate"):
+        pretrain_into(tmp_path, tokens, validation, config)
+
+
+def test_an_objective_counts_the_turns_of_play(toy, tmp_path, monkeypatch):
+    _, tokens, validation, pretraining = toy
+    seen = []
+    original = gad.Objective.generator_loss
+    monkeypatch.setattr(
+        gad.Objective, "generator_loss", lambda self, batch, step: (seen.append(step), original(self, batch, step))[1]
+    )
+    finetune_into(tmp_path, tokens, validation, pretraining, "gad")
+    assert seen == list(range(6)), "and not from the end of the discriminator's four alone"
+
+
 def test_guard_names_each_collapse():
     guard = Guard.__new__(Guard)
     guard.config = GuardConfig()
