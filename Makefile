@@ -4,7 +4,7 @@ PRESET ?= quickstart
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: run test test-slow check format setup clean
+.PHONY: run test test-slow check audit format setup clean
 
 run: setup  ## the whole pipeline on the embedded corpus
 	@$(BIN)/gdflow run --preset $(PRESET)
@@ -15,11 +15,14 @@ test: setup  ## the tests, but for those that take minutes
 test-slow: setup  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800
 
-check: setup  ## format, lint, types, and who may import whom
+check: setup audit  ## format, lint, types, who may import whom, and known flaws of dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+
+audit: setup
+	$(BIN)/python tests/audit.py
 
 format: setup
 	$(BIN)/ruff format .

@@ -42,7 +42,7 @@ def classify(
     with recording(home, preset, config) as run:
         texts = read_corpus(run, config.corpus)
         ids = tokenize(run, config, texts)
-        validation = validate(run, config, texts, ids)
+        validation = validate(run, config, texts, ids, config.classification.batch_size)
         augmented = config.classification.augment.how != "none"
         augmentation = augment(run, config, texts, ids, validation) if augmented else None
         classification = train_classifier(run, config, texts, ids, validation, augmentation)

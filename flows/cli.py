@@ -194,6 +194,9 @@ def sweep(
     valid: Valid = NONE,
     test: Test = NONE,
     workers: Annotated[int, Option(min=1, help="Trials at a time; each gets its share of the processor.")] = 1,
+    cluster: Annotated[
+        str, Option(help="Address of a Dask scheduler whose workers see the same home; `local` makes one here.")
+    ] = "",
     out: Annotated[
         Path | None, Option(help="Also write the table to this Markdown file, and the curves beside it.")
     ] = None,
@@ -216,7 +219,7 @@ def sweep(
             source_files(given)
         ready()
         table = out.absolute() if out else None
-        result = sweep_flow(plan=plan, corpus=given, workers=workers, home=home.absolute(), out=table)
+        result = sweep_flow(plan=plan, corpus=given, workers=workers, cluster=cluster, home=home.absolute(), out=table)
     answer(result, json, lambda result: typer.echo(Path(result["results"]).read_text("utf-8")))
     if result["failures"]:
         raise UserError(f"{len(result['failures'])} trials failed; the table says which, and why")

@@ -7,16 +7,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Event
 from typing import Annotated, Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
-from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
+from flows.clusters import runner
 from flows.hooks import TELLING
 from flows.parameters import chosen_source
 from flows.plans import load_plan
@@ -27,26 +26,30 @@ from gdcore.report import results
 from tasks import show
 
 log = logging.getLogger(__name__)
-stopping = Event()
-"""Set when the sweep is told to stop: its trials run in threads, which hear of no signal."""
+STOP = "stop"
+"""A file in the sweep's folder once it is told to stop: threads, and other machines, hear of no signal."""
 LOOK_SECONDS = 1.0
-"""How often a trial looks whether it is."""
+"""How often a trial looks for it."""
 
 
 @task(name="trial", task_run_name="{system} · seed {seed}", cache_policy=NO_CACHE, persist_result=False)
-def trial(system: str, preset: str, seed: int, settings: dict[str, Any], home: Path, threads: int) -> results.Trial:
+def trial(
+    system: str, preset: str, seed: int, settings: dict[str, Any], home: Path, workers: int, sweep: str
+) -> results.Trial:
     """One run in a process of its own, so that its memory can be told and its end does not end the others."""
+    stop = home / "runs" / sweep / STOP
+    threads = max(1, (os.cpu_count() or 1) // workers)
     command = [sys.executable, "-m", "flows.cli", "run", "--preset", preset, "--seed", str(seed)]
     command += ["--no-latest", "--home", str(home), "--json"]
     for key, value in settings.items():
         command += ["--set", f"{key}={json.dumps(value)}"]
     environment = environment_of(PREFECT_API_URL.value() or "") | {"OMP_NUM_THREADS": str(threads)}
-    if stopping.is_set():
+    if stop.exists():
         return results.Trial(system=system, seed=seed, failure="stopped before it began")
     log.info("%s, seed %d: begun", system, seed)
     start = time.monotonic()
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        out, said = _ended(child)
+        out, said = _ended(child, stop)
     if child.returncode:
         last = (said.strip().splitlines() or ["it said nothing"])[-1]
         log.warning("%s, seed %d: failed: %s", system, seed, last)
@@ -55,14 +58,14 @@ def trial(system: str, preset: str, seed: int, settings: dict[str, Any], home: P
     return results.Trial(system=system, seed=seed, run=json.loads(out)["run"])
 
 
-def _ended(child: subprocess.Popen[str]) -> tuple[str, str]:
+def _ended(child: subprocess.Popen[str], stop: Path) -> tuple[str, str]:
     """What a trial's process says until it ends; one that is told to stop keeps its checkpoints, and does."""
     told = False
     while True:
         try:
             return child.communicate(timeout=LOOK_SECONDS)
         except subprocess.TimeoutExpired:
-            if stopping.is_set() and not told:
+            if stop.exists() and not told:
                 child.terminate()
                 told = True
 
@@ -77,6 +80,7 @@ def sweep(
     plan: str = "objectives",
     corpus: CorpusConfig = CorpusConfig(),  # noqa: B008  (frozen)
     workers: Annotated[int, Field(ge=1)] = 1,
+    cluster: str = "",
     home: Path = Path(),
     out: Path | None = None,
 ) -> dict[str, Any]:
@@ -85,11 +89,13 @@ def sweep(
     Args:
         plan: Its name, or a YAML file.
         corpus: Your own text; left as it is, the preset's corpus.
-        workers: Trials at a time; each gets its share of the processor.
+        workers: Trials at a time on a machine; each gets its share of the processor.
+        cluster: Address of a Dask scheduler whose workers see the same home (tcp://host:8786); left empty, this
+            machine alone. A trial whose worker dies is taken up by another.
         home: The folder that holds artifacts/ and runs/, seen from where the worker works.
         out: A Markdown file for the table; the curves of fine-tuning go into a folder of its name beside it.
     """
-    stopping.clear()
+    on = runner(cluster, workers)
     planned = load_plan(plan)
     if out:  # before the hours, not after them
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -99,11 +105,10 @@ def sweep(
     run = runs.start(home, f"sweep-{Path(plan).stem}", planned.model_dump(mode="json"))
     logging.getLogger("flows").setLevel(logging.INFO)
     log.info("%d systems × %d seeds, %d at a time: %s", len(planned.systems), len(planned.seeds), workers, run.folder)
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    # A runner of its own: the flow's has as many threads as anybody asks for, and `workers` is the form's to say.
-    with ThreadPoolTaskRunner(max_workers=workers) as runner:
+    # A runner of its own: the flow's is decided before its parameters are known.
+    with on:
         waiting = [
-            runner.submit(
+            on.submit(
                 trial,
                 {
                     "system": system,
@@ -111,7 +116,8 @@ def sweep(
                     "seed": seed,
                     "settings": common | planned.overrides(system),
                     "home": home.absolute(),
-                    "threads": threads,
+                    "workers": workers,
+                    "sweep": run.name,
                 },
             )
             for seed in planned.seeds
@@ -120,7 +126,7 @@ def sweep(
         try:
             trials = [each.result() for each in waiting]
         except BaseException:
-            stopping.set()
+            (run.folder / STOP).touch()
             raise
     table = results.tabulate(planned.about, trials)
     (run.folder / "results.json").write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -48,7 +48,7 @@ def train(
         texts = read_corpus(run, config.corpus)
         ancestor = ancestor_of(run, config, texts)
         tokens = tokenize(run, config, texts, ancestor)
-        validation = validate(run, config, texts, tokens)
+        validation = validate(run, config, texts, tokens, config.batch_size)
         pretraining = pretrain(run, config, tokens, validation, ancestor)
         finetuning = finetune(run, config, tokens, validation, pretraining)
         evaluation = evaluate(run, config, texts, tokens, validation, pretraining, finetuning)

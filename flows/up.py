@@ -4,7 +4,6 @@ What runs is Prefect itself, as its own command line starts it; here is only wha
 in order, a second `up` finds the first, and none outlives the process that started it.
 """
 
-import ctypes
 import fcntl
 import logging
 import os
@@ -24,6 +23,7 @@ import yaml
 
 import flows
 from gdcore.errors import UserError
+from gdcore.processes import die_with_parent
 
 DEPLOYMENTS = Path(flows.__file__).with_name("prefect.yaml")
 POOL = "gdflow"
@@ -31,7 +31,6 @@ PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 START_SECONDS = 90
 STOP_SECONDS = 20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-PR_SET_PDEATHSIG = 1
 MOST_ENDS, ENDS_SECONDS = 4, 600
 """A server or worker that ends so often within that time is not started again."""
 
@@ -197,19 +196,12 @@ def child(command: list[str], environment: dict[str, str], log: Path) -> Iterato
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
     try:
         yield process
     finally:
         _stop(process)
-
-
-def _die_with_parent() -> None:
-    """In a new child, before its program starts: SIGTERM when the parent is gone, however it went (Linux)."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

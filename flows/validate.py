@@ -36,7 +36,7 @@ def check(
         texts = read_corpus(run, config.corpus)
         tokens = tokenize(run, config, texts)
         try:
-            validate(run, config, texts, tokens)
+            validate(run, config, texts, tokens, config.batch_size)
             complaint = None
         except Rejected as error:
             complaint = str(error)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gdcore import ranks
 from gdcore.shards import Shards
 from gdcore.tokenizer import BOS, EOS, PAD, SEP
 
@@ -111,7 +112,7 @@ class BatchStream:
         return self
 
     def __next__(self) -> Batch:
-        return collate(self.shards, self.next_rows())
+        return collate(self.shards, ranks.share(self.next_rows()))
 
     def next_rows(self) -> np.ndarray:
         """The rows of the next batch `(B,)`, for whoever knows more about them than their tokens."""

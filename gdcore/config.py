@@ -70,8 +70,16 @@ class RunConfig(Settings):
     """What the bundle holds."""
     promotion: PromotionConfig = PromotionConfig()
     """When the bundle becomes the champion."""
+    processes: int = Field(default=1, ge=1)
+    """Processes that share each training, one a GPU where there are any; batches are shared among them. Not part of any
+    recipe."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; `auto` takes a GPU if there is one. Not part of any recipe."""
+
+    @property
+    def batch_size(self) -> int:
+        """The largest batch that the pipeline learns from."""
+        return max(self.pretrain.batch_size, self.finetune.batch_size if self.finetune.steps else 0)
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:

@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from gdcore import ranks
 from gdcore.batches import Batch
 from gdcore.contracts import Generator, LatentGenerator, Loss
 from gdcore.networks import latent
@@ -81,7 +82,7 @@ def _placed(flat_K: Tensor, batch: Batch) -> Tensor:
 
 def nll(generator: Generator, batch: Batch) -> Tensor:
     """Negative log-likelihood per token, in nats: the maximum-likelihood loss (scalar)."""
-    return -target_logprobs(generator, batch).mean()
+    return -ranks.mean(target_logprobs(generator, batch))
 
 
 def pretraining_loss(generator: Generator, batch: Batch, step: int) -> Loss:
@@ -156,6 +157,13 @@ def _ranks(logits_KV: Tensor, ids_K: Tensor) -> Tensor:
 
 
 def held_out_nll(generator: Generator, batches: Iterable[Batch]) -> float:
-    """Held-out NLL per token, in nats: every real token weighs the same, PAD nothing."""
-    sums_N, counts_N = score(generator, batches)
-    return float(sums_N.sum() / counts_N.sum())
+    """Held-out NLL per token, in nats: every real token weighs the same, PAD nothing.
+
+    Processes may have been given the same batches, or each its share.
+    """
+    both = torch.zeros(2, dtype=torch.float64, device=next(generator.parameters()).device)
+    for batch in batches:
+        sums_B, counts_B = score(generator, [batch])
+        both += torch.stack([sums_B.sum(), counts_B.sum().double()]).to(both)
+    total, count = ranks.total(both).tolist()
+    return total / count

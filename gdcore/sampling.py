@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gdcore import ranks
 from gdcore.adversarial.verdicts import verdicts
 from gdcore.batches import Batch, make_batch
 from gdcore.candidates import Choice, chosen
@@ -136,7 +137,7 @@ def complete(
 
 def complete_batch(generator: Generator, batch: Batch, decoding: Decoding | None = None) -> Batch:
     """One fresh text for each text of a batch, from the same prompt; seeded from torch's global generator."""
-    seed = int(torch.randint(2**62, (1,)))
+    seed = ranks.agreed(int(torch.randint(2**62, (1,))))
     given_BT = torch.where(batch.mask_BT & ~batch.target_BT, batch.tokens_BT, PAD)
     return complete(
         generator,
@@ -144,7 +145,7 @@ def complete_batch(generator: Generator, batch: Batch, decoding: Decoding | None
         batch.prompt_lengths_B,
         max_tokens=generator.context,
         decoding=decoding or Decoding(),
-        seeds_B=row_seeds(seed, len(batch)),
+        seeds_B=ranks.share(row_seeds(seed, len(batch) * ranks.size())),
     )
 
 

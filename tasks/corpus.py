@@ -9,7 +9,7 @@ from tasks import show
 from tasks.stage import build, stage, transient
 
 
-@stage("corpus", retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=transient)
+@stage("corpus", retries=2, retry_delay_seconds=[5, 30], retry_jitter_factor=0.5, retry_condition_fn=transient)
 def read_corpus(run: Run, config: CorpusConfig) -> Stage:
     """Read the texts, repair or quarantine each by a stated rule, and divide them into train, valid and test."""
     texts = identity(config)

@@ -16,20 +16,16 @@ def finetune(run: Run, config: RunConfig, tokens: Ref, validation: Ref, pretrain
     """Generate; let the discriminator learn to tell and the generator learn from its verdict; guarded from collapse."""
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
+        from gdcore.training.launch import launched
         from gdcore.training.phases import run_finetuning
 
-        return run_finetuning(
-            config.discriminator,
-            config.objective,
-            config.finetune,
-            seed=config.seed,
-            device=choose_device(config.device),
-            tokens=run.store.path(tokens),
-            validation=run.store.path(validation),
-            pretraining=run.store.path(pretraining),
-            out=out,
-            work=work,
-        )
+        device, inputs = choose_device(config.device), {"tokens": tokens, "validation": validation}
+        folders = {name: run.store.path(ref) for name, ref in (inputs | {"pretraining": pretraining}).items()}
+        folders |= {"out": out, "work": work}
+        if config.processes > 1:
+            return launched("finetuning", config, folders, device.type)
+        parts = config.discriminator, config.objective, config.finetune
+        return run_finetuning(*parts, seed=config.seed, device=device, **folders)
 
     plugins = {"discriminators": config.discriminator, "objectives": config.objective, "generators": config.generator}
     done = build(

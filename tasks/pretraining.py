@@ -19,22 +19,18 @@ def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref, ancestor
     """Maximum likelihood over real tokens, until held-out text stops getting likelier; the best weights are kept."""
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
+        from gdcore.training.launch import launched
         from gdcore.training.phases import rehearse, run_pretraining
 
         rehearse(config.generator, config.discriminator, config.objective)
         record(ancestor, out)
-        return run_pretraining(
-            config.generator,
-            config.pretrain,
-            context=config.context,
-            seed=config.seed,
-            device=choose_device(config.device),
-            tokens=run.store.path(tokens),
-            validation=run.store.path(validation),
-            out=out,
-            work=work,
-            ancestor=run.store.path(ancestor.weights) if ancestor else None,
-        )
+        device, path = choose_device(config.device), run.store.path
+        folders: dict[str, Any] = {"tokens": path(tokens), "validation": path(validation), "out": out, "work": work}
+        folders["ancestor"] = path(ancestor.weights) if ancestor else None
+        if config.processes > 1:
+            return launched("pretraining", config, folders, device.type)
+        shape = {"context": config.context, "seed": config.seed, "device": device}
+        return run_pretraining(config.generator, config.pretrain, **shape, **folders)
 
     done = build(
         run,

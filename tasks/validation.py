@@ -19,17 +19,18 @@ class Rejected(UserError):
 
 
 @stage("validation")
-def validate(run: Run, config: RunConfig, corpus: Ref, tokens: Ref) -> Stage:
-    """Judge texts, tokens and splits by their suites; raise Rejected when a critical rule is broken."""
+def validate(run: Run, config: RunConfig, corpus: Ref, tokens: Ref, batch_size: int) -> Stage:
+    """Judge texts, tokens and splits by their suites; raise Rejected when a critical rule is broken.
+
+    `batch_size` is the largest batch that will be learnt from: the train split must fill one.
+    """
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
         from tasks.expectations.judge import validate as judge
 
         path = run.store.path
         try:
-            yield from judge(
-                config.validation, path(corpus), path(tokens), config.context, config.pretrain.batch_size, out
-            )
+            yield from judge(config.validation, path(corpus), path(tokens), config.context, batch_size, out)
         except UserError:
             if not (out / "verdict.json").exists():
                 raise
@@ -38,9 +39,7 @@ def validate(run: Run, config: RunConfig, corpus: Ref, tokens: Ref) -> Stage:
         run,
         "validation",
         make,
-        config=config.model_dump(
-            mode="json", include={"validation": True, "context": True, "pretrain": {"batch_size"}}
-        ),
+        config=config.model_dump(mode="json", include={"validation", "context"}) | {"batch_size": batch_size},
         inputs={"corpus": corpus, "tokens": tokens},
         sources=["tasks.expectations.judge"],
     )

@@ -1,5 +1,6 @@
 """prefect.yaml means what it says, and what it says runs: a real server, a real worker, a scheduled run."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from prefect.workers.process import ProcessWorker
 from pydantic import BaseModel
 
 from flows.up import DEPLOYMENTS, POOL
+from gdcore.artifacts import Store
 
 SOURCE = Path(__file__).parents[1]
 
@@ -238,6 +240,28 @@ class TestUp:
             run = self._started(client, "evaluate/evaluate", {"run": "no-such-run"})
             assert self._ended(client, run) == "FAILED", "somebody takes up work again"
 
+    @pytest.mark.parametrize("victim", ["server", "worker"])
+    def test_a_run_whose_server_or_worker_is_killed_can_be_run_again(
+        self, stack: tuple[str, Path, subprocess.Popen[str]], victim: str
+    ) -> None:
+        """It may get through on its own; if not, it must not stay «running», and the next one finishes its work."""
+        api, home, up = stack
+        seed = {"server": 1, "worker": 2}[victim]
+        asked = {"preset": "tiny", "seed": seed, "settings": {"pretrain.steps": 3000, "pretrain.patience": 1000}}
+        with httpx.Client(base_url=api, timeout=60) as client:
+            before = set(home.glob("artifacts/.work/pretraining-*"))
+            run = self._started(client, "train/on-demand", asked)
+            eventually(lambda: set(home.glob("artifacts/.work/pretraining-*")) - before)
+            found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(up.pid)], capture_output=True, text=True)
+            (pid,) = (int(line.split()[0]) for line in found.stdout.splitlines() if f"{victim} start" in line)
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda: not Path(f"/proc/{pid}").exists() or "zombie" in Path(f"/proc/{pid}/status").read_text())
+            eventually(lambda: alive_on(api))
+            assert self._ended(client, run) in ("COMPLETED", "CRASHED", "FAILED")
+            again = self._started(client, "train/on-demand", asked)
+            assert self._ended(client, again) == "COMPLETED"
+        assert Store(home / "artifacts").complaints() == {}
+
     def test_automations_are_there_once_and_stay_as_they_were_switched(
         self, stack: tuple[str, Path, subprocess.Popen[str]]
     ) -> None:
@@ -274,10 +298,12 @@ class TestUp:
         ends = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
         def ended() -> str | None:
-            state = client.get(f"/flow_runs/{run}").json()["state_type"]
-            return state if state in ends else None
+            with contextlib.suppress(httpx.TransportError):  # a server that was killed is being started again
+                state = client.get(f"/flow_runs/{run}").json()["state_type"]
+                return state if state in ends else None
+            return None
 
-        return eventually(ended)
+        return eventually(ended, 400)
 
     def test_a_second_up_finds_the_first(self, stack: tuple[str, Path, subprocess.Popen[str]]) -> None:
         api, home, _ = stack

@@ -6,6 +6,7 @@ Shapes: B texts, T tokens.
 import torch
 from torch import Tensor
 
+from gdcore import ranks
 from gdcore.adversarial.undisturbed import undisturbed
 from gdcore.batches import Batch
 from gdcore.contracts import Generator
@@ -22,22 +23,26 @@ def policy_logprobs(generator: Generator, texts: Batch) -> Tensor:
         return logprobs(generator, texts)
 
 
-def leave_one_out(rewards: Tensor, mask: Tensor | None = None) -> Tensor:
+def leave_one_out(rewards: Tensor, mask: Tensor | None = None, *, everywhere: bool = True) -> Tensor:
     """Advantages: each reward less the mean of the *other* texts' rewards, `(B,)` or per position `(B,T)`.
 
     Unbiased, for a text's baseline does not contain its own reward (Kool et al. 2019). Where `mask` is given, only the
-    rewards it admits take part; a text alone at its position has advantage 0.
+    rewards it admits take part; a text alone at its position has advantage 0. The others are those of the whole batch,
+    whatever process has them, unless these rows are a group by themselves (`everywhere`).
     """
     mask = torch.ones_like(rewards, dtype=torch.bool) if mask is None else mask
+    if everywhere and ranks.size() > 1:
+        of_all = leave_one_out(ranks.gathered(rewards), ranks.gathered(mask.int()).bool(), everywhere=False)
+        return ranks.own(of_all, like=rewards)
     rewards = rewards * mask
     others = mask.sum(dim=0) - 1
     baseline = (rewards.sum(dim=0) - rewards) / others.clamp(min=1)
     return (rewards - baseline) * (mask & (others > 0))
 
 
-def whiten(advantages_B: Tensor, eps: float = 1e-6) -> Tensor:
+def whiten(advantages: Tensor, eps: float = 1e-6) -> Tensor:
     """Advantages over their standard deviation, so that the step does not hang on the reward's scale."""
-    return advantages_B / (advantages_B.std() + eps)
+    return advantages / (ranks.deviation(advantages) + eps)
 
 
 def kl_estimate(logprobs_BT: Tensor, reference_BT: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from gdcore import ranks
 from gdcore.batches import Batch
 from gdcore.contracts import CausalDiscriminator, Discriminator, LabellingDiscriminator, Loss
 from gdcore.errors import UserError
@@ -83,7 +84,7 @@ def prefix_cross_entropy(discriminator: CausalDiscriminator, real: Batch, fake: 
     """Binary cross-entropy on every prefix of real texts against every prefix of generated ones, halved."""
     real_K = discriminator.token_logits(real.tokens_BT, real.mask_BT)[real.target_BT]
     fake_K = discriminator.token_logits(fake.tokens_BT, fake.mask_BT)[fake.target_BT]
-    loss = (nn.functional.softplus(-real_K).mean() + nn.functional.softplus(fake_K).mean()) / 2
+    loss = (ranks.mean(nn.functional.softplus(-real_K)) + ranks.mean(nn.functional.softplus(fake_K))) / 2
     return loss, {"accuracy": ((real_K > 0).float().mean() + (fake_K < 0).float().mean()) / 2}
 
 

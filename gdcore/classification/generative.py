@@ -35,6 +35,7 @@ def learn_to_write(
 
     The best weights are kept; `work` survives a kill.
     """
+    require_batch(train[0], config.batch_size, "pretrain.batch_size")
     state = _state(classifier, config, train, seed)
     resume(state, work)
     told: list[Batch] = []

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore import ranks
 from gdcore.batches import Batch
 from gdcore.contracts import Loss, State
 from gdcore.likelihood import conditional_logprobs
@@ -96,7 +97,8 @@ class TextVAE(nn.Module):
     def pretraining_loss(self, batch: Batch, step: int) -> Loss:
         """Per token, less than the negative bound by what annealing and free bits forgive; logs the bound itself."""
         noise_BZ, divergence_BZ = latent.inferred(self, batch)
-        reconstruction, num_tokens = -conditional_logprobs(self, batch, noise_BZ).sum(), batch.target_BT.sum()
+        reconstruction = -conditional_logprobs(self, batch, noise_BZ).sum()
+        num_tokens = ranks.average(batch.target_BT.sum())
         divergence_Z = divergence_BZ.mean(dim=0)
         beta = self.config.beta * min(1.0, (step + 1) / max(1, self.config.annealing_steps))
         charged = beta * divergence_Z.clamp(min=self.config.free_bits).sum() * len(batch)

@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gdcore import ranks
 from gdcore.adversarial.undisturbed import undisturbed
 from gdcore.adversarial.verdicts import cross_entropy
 from gdcore.batches import Batch
@@ -75,4 +76,4 @@ def divergence(generator: Generator, mediator: Generator, fake: Batch) -> Tensor
             target_KV = mediator.head(followed_KD).float().log_softmax(dim=-1)
         log_KV = generator.head(own_KD).float().log_softmax(dim=-1)
         total = total + (log_KV.exp() * (log_KV - target_KV)).sum()
-    return total / len(generator_KD)
+    return total / ranks.average(counts_BT.sum())

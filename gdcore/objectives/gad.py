@@ -16,6 +16,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from gdcore import ranks
 from gdcore.adversarial.policy import kl_estimate, leave_one_out, policy_logprobs, whiten
 from gdcore.adversarial.snapshot import Snapshot
 from gdcore.adversarial.verdicts import contrast, verdicts
@@ -52,9 +53,9 @@ class Objective(nn.Module):
         groups, asked = self._groups(batch)
         fake = complete_batch(generator, asked)
         rewards_B = verdicts(discriminator, fake)
-        advantages_B = whiten(leave_one_out(rewards_B.view(groups, -1).T).T.flatten())
+        advantages_B = whiten(leave_one_out(rewards_B.view(groups, -1).T, everywhere=groups == 1).T.flatten())
         logprobs_BT = policy_logprobs(generator, fake)
-        num_tokens = fake.target_BT.sum()
+        num_tokens = ranks.average(fake.target_BT.sum())
         policy = -(advantages_B.unsqueeze(1) * logprobs_BT).sum() / num_tokens
         with torch.no_grad():
             reference_BT = logprobs(self.reference.model, fake)

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore import ranks
 from gdcore.adversarial.policy import policy_logprobs
 from gdcore.adversarial.verdicts import cross_entropy, verdicts
 from gdcore.batches import Batch
@@ -46,16 +47,23 @@ class Objective(nn.Module):
         fake = complete_batch(generator, batch)
         weights_B = self.weights(fake)
         # Equal weights 1/B give the NLL per token, so that learning rates mean what they mean in pretraining.
-        mean_tokens = fake.target_BT.sum() / len(fake)
-        loss = -(weights_B.unsqueeze(1) * policy_logprobs(generator, fake)).sum() / mean_tokens
-        return with_likelihood(loss, {"reward": weights_B.max() * len(fake)}, generator, batch, self.config.mle_weight)
+        mean_tokens = ranks.average(fake.target_BT.sum()) / len(fake)
+        loss = -ranks.size() * (weights_B.unsqueeze(1) * policy_logprobs(generator, fake)).sum() / mean_tokens
+        return with_likelihood(
+            loss,
+            {"reward": ranks.gathered(weights_B).max() * len(fake) * ranks.size()},
+            generator,
+            batch,
+            self.config.mle_weight,
+        )
 
     def weights(self, fake: Batch) -> Tensor:
         """r_i / Σ r − b/B `(B,)`, r = exp(logit) clipped."""
         _, discriminator = self.players
         # By way of logarithms: where all logits are very low, their exponentials are all zero.
         log_ratios_B = verdicts(discriminator, fake).clamp(max=math.log(self.config.max_ratio))
-        return log_ratios_B.softmax(dim=0) - self.config.baseline / len(fake)
+        shares_B = ranks.own(ranks.gathered(log_ratios_B).softmax(dim=0), like=log_ratios_B)
+        return shares_B - self.config.baseline / (len(fake) * ranks.size())
 
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:
         """Binary cross-entropy: the ratio is right only for a discriminator that is calibrated."""

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore import ranks
 from gdcore.adversarial.policy import policy_logprobs
 from gdcore.adversarial.verdicts import causal, prefix_cross_entropy, prefix_verdicts
 from gdcore.batches import Batch
@@ -48,10 +49,10 @@ class Objective(nn.Module):
         generator, _ = self.players
         fake = complete_batch(generator, batch)
         returns_BT = self.returns(fake)
-        num_tokens = fake.target_BT.sum()
+        num_tokens = ranks.average(fake.target_BT.sum())
         advantages_BT = (returns_BT - self.baseline) * fake.target_BT
         loss = -(advantages_BT * policy_logprobs(generator, fake)).sum() / num_tokens
-        mean = returns_BT.sum() / num_tokens
+        mean = ranks.average(returns_BT.sum() / num_tokens)
         self.baseline.lerp_(mean.to(self.baseline), 1 - self.config.baseline_decay)
         return with_likelihood(loss, {"reward": mean}, generator, batch, self.config.mle_weight)
 

@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore import ranks
 from gdcore.adversarial.policy import leave_one_out, policy_logprobs
 from gdcore.adversarial.rollouts import rollout_rewards
 from gdcore.adversarial.snapshot import Snapshot
@@ -50,8 +51,8 @@ class Objective(nn.Module):
         fake = complete_batch(generator, batch)
         rewards_BT = self.rewards(fake)
         advantages_BT = leave_one_out(rewards_BT, fake.target_BT)
-        loss = -(advantages_BT * policy_logprobs(generator, fake)).sum() / fake.target_BT.sum()
-        logs = {"reward": rewards_BT[fake.target_BT].mean()}
+        loss = -(advantages_BT * policy_logprobs(generator, fake)).sum() / ranks.average(fake.target_BT.sum())
+        logs = {"reward": ranks.mean(rewards_BT[fake.target_BT])}
         return with_likelihood(loss, logs, generator, batch, self.config.mle_weight)
 
     @torch.no_grad()

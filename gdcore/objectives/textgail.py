@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore import ranks
 from gdcore.adversarial.policy import policy_logprobs, whiten
 from gdcore.adversarial.snapshot import Snapshot
 from gdcore.adversarial.verdicts import contrast, verdicts
@@ -56,7 +57,7 @@ class Objective(nn.Module):
         fading = max(0.0, 1 - step / self.config.demonstration_steps)
         shown_B = torch.full_like(rewards_B, self.config.demonstration_reward * fading)
         share = self.config.demonstrations
-        surrogate = (1 - share) * self._surrogate(fake, whiten(rewards_B - rewards_B.mean()))
+        surrogate = (1 - share) * self._surrogate(fake, whiten(rewards_B - ranks.average(rewards_B.mean())))
         surrogate = surrogate + share * self._surrogate(batch, shown_B)
         return -surrogate, {"reward": rewards_B.mean()}
 
@@ -71,7 +72,7 @@ class Objective(nn.Module):
             old_BT = logprobs(self.old.model, texts)
         ratio_BT = (policy_logprobs(generator, texts) - old_BT).exp()
         gain_BT = clipped(ratio_BT, advantages_B.unsqueeze(1), self.config.clip)
-        return (gain_BT * texts.target_BT).sum() / texts.target_BT.sum()
+        return (gain_BT * texts.target_BT).sum() / ranks.average(texts.target_BT.sum())
 
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:
         """−log σ(D(x) − D(y)), as gad's."""

@@ -18,6 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gdcore import ranks
 from gdcore.adversarial.corruption import corrupt
 from gdcore.adversarial.policy import leave_one_out, whiten
 from gdcore.adversarial.verdicts import labelling, token_verdicts, verdicts
@@ -55,10 +56,10 @@ class Objective(nn.Module):
         fake = complete_batch(generator, batch)
         rewards_BT = token_verdicts(discriminator, fake)
         advantages_K = whiten(leave_one_out(rewards_BT, fake.target_BT)[fake.target_BT])
-        policy = -(advantages_K * target_logprobs(generator, fake)).mean()
+        policy = -ranks.mean(advantages_K * target_logprobs(generator, fake))
         bound, logs = pretraining_loss(generator, batch, LATE)
         loss = self.config.reward_weight * policy + self.config.bound_weight * bound
-        return loss, {"reward": rewards_BT[fake.target_BT].mean(), **logs}
+        return loss, {"reward": ranks.mean(rewards_BT[fake.target_BT]), **logs}
 
     def discriminator_loss(self, batch: Batch, step: int) -> Loss:
         """−log P(labels | text) per token, averaged over real, altered and generated texts."""

@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file, load_model, save_model
 from torch.optim import Optimizer
 
-from gdcore import plugins
+from gdcore import plugins, ranks
 from gdcore.artifacts import file_digest
 from gdcore.batches import BatchStream
 from gdcore.contracts import Discriminator, Generator, Objective
@@ -65,8 +65,15 @@ class TrainState:
         return {name: module for name, module in parts.items() if module is not None}
 
 
-def save_state(state: Resumable, work: Path) -> Path:
+def save_state(state: Resumable, work: Path) -> None:
     """Write `work/step-…`; it appears whole or not at all. Older checkpoints beyond `KEPT` go."""
+    if ranks.leads():
+        _write_state(state, work)
+    ranks.meet()
+    ranks.part_ways(state.batches.seed, state.step)
+
+
+def _write_state(state: Resumable, work: Path) -> None:
     final, draft = work / f"step-{state.step:08d}", work / "step.partial"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -84,7 +91,6 @@ def save_state(state: Resumable, work: Path) -> Path:
     synced(work)
     for old in checkpoints(work)[:-KEPT]:
         shutil.rmtree(old)
-    return final
 
 
 def load_state(state: Resumable, work: Path) -> bool:
@@ -93,8 +99,9 @@ def load_state(state: Resumable, work: Path) -> bool:
         if (about := _whole(folder)) is not None:
             break
         log.warning("%s is damaged: going on from an older checkpoint", folder)
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
     else:
+        ranks.part_ways(state.batches.seed, 0)
         return False
     for name, module in state.modules().items():
         load_model(module, str(folder / f"{name}.safetensors"))
@@ -104,6 +111,7 @@ def load_state(state: Resumable, work: Path) -> bool:
     torch.set_rng_state(saved["rng"])
     state.step, state.memory = about["step"], about["memory"]
     state.batches.load_state_dict(about["batches"])
+    ranks.part_ways(state.batches.seed, state.step)
     return True
 
 
@@ -128,6 +136,13 @@ def save_weights(module: Any, path: Path) -> None:
     save_model(module, str(draft))
     synced(draft)
     draft.replace(path)
+
+
+def keep_weights(module: Any, path: Path) -> None:
+    """The same where several processes train: the leading one writes, and all may read afterwards."""
+    if ranks.leads():
+        save_weights(module, path)
+    ranks.meet()
 
 
 def load_weights(module: Any, path: Path) -> None:

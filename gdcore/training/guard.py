@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from gdcore import ranks
 from gdcore.batches import Batch, collate
 from gdcore.decoding import Decoding
 from gdcore.errors import Diverged
@@ -22,7 +23,7 @@ from gdcore.sampling import complete
 from gdcore.settings import Settings
 from gdcore.shards import Shards
 from gdcore.tokenizer import EOS, PAD
-from gdcore.training.checkpoint import TrainState, save_weights
+from gdcore.training.checkpoint import TrainState, keep_weights
 from gdcore.uniforms import row_seeds
 
 Reading = dict[str, float]
@@ -135,12 +136,12 @@ def guarded(
     """
     memory = state.memory
     if begins_at == state.step == 0 and "first" not in memory:
-        _keep(state, guard.read(state), work)
+        _keep(state, ranks.agreed(guard.read(state)), work)
     try:
         for report in reports:
             played = state.step - begins_at
             if played == 0 or (played > 0 and (played % guard.config.every == 0 or state.step == ends_at)):
-                reading = guard.read(state)
+                reading = ranks.agreed(guard.read(state))  # of all alike, to the last digit
                 report |= {f"guard_{name}": value for name, value in reading.items()}
                 memory["alarm"] = guard.alarm(reading, memory["first"]) if played else None
                 if memory["alarm"]:
@@ -166,5 +167,5 @@ def _keep(state: TrainState, reading: Reading, work: Path) -> None:
     else:
         memory["best_nll"] = reading["valid_nll"]
     memory["best_step"] = state.step
-    save_weights(state.generator, work / "best_generator.safetensors")
-    save_weights(state.discriminator, work / "best_discriminator.safetensors")
+    keep_weights(state.generator, work / "best_generator.safetensors")
+    keep_weights(state.discriminator, work / "best_discriminator.safetensors")

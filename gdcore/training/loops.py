@@ -13,12 +13,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from gdcore import ranks
 from gdcore.batches import Batch
 from gdcore.contracts import Loss, Objective
 from gdcore.errors import Diverged
 from gdcore.likelihood import held_out_nll, pretraining_loss
 from gdcore.settings import Settings
-from gdcore.training.checkpoint import Resumable, TrainState, save_state, save_weights
+from gdcore.training.checkpoint import Resumable, TrainState, keep_weights, save_state
 from gdcore.training.guard import GuardConfig
 
 Report = dict[str, Any]
@@ -92,7 +93,7 @@ def pretrain(state: TrainState, config: PretrainConfig) -> Iterator[Report]:
         # A batch holds texts of like length. Averaged by itself, it would give a token of a short text more weight than
         # one of a long text, and the generator would learn to stop too soon.
         token_loss, logs = pretraining_loss(state.generator, batch, step)
-        return token_loss * batch.target_BT.sum() / mean_targets, logs
+        return token_loss * ranks.total(batch.target_BT.sum()) / mean_targets, logs
 
     state.generator.train()
     while state.step < config.steps:
@@ -140,14 +141,17 @@ def descend(
     player: str, optimizer: torch.optim.Optimizer, clip_norm: float, step: int, loss: Tensor, logs: dict[str, Tensor]
 ) -> Report:
     """One step down a loss; returns it with what was logged, each name led by the player's. Raises Diverged."""
-    if not torch.isfinite(loss):
-        raise Diverged(f"the {player}'s loss is {loss.item()} at step {step}: lower its learning rate")
+    told = ranks.average(torch.stack([loss.detach().float(), *(value.detach().float() for value in logs.values())]))
+    if not torch.isfinite(told[0]):
+        raise Diverged(f"the {player}'s loss is {told[0].item()} at step {step}: lower its learning rate")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    ranks.average_gradients(parameters)
     norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
     optimizer.step()
-    return {f"{player}_{name}": value.item() for name, value in {"loss": loss, "gradient_norm": norm, **logs}.items()}
+    named = zip(("loss", "gradient_norm", *logs), [told[0], norm, *told[1:]], strict=True)
+    return {f"{player}_{name}": value.item() for name, value in named}
 
 
 def learning_rate(config: PretrainConfig, step: int) -> float:
@@ -193,7 +197,7 @@ def early_stopped(
             report["valid_nll"] = held_out_nll(state.generator, valid)
             if report["valid_nll"] < memory.get("best_nll", math.inf):
                 memory |= {"best_nll": report["valid_nll"], "best_step": state.step, "worse": 0}
-                save_weights(state.generator, work / "best_generator.safetensors")
+                keep_weights(state.generator, work / "best_generator.safetensors")
             else:
                 memory["worse"] += 1
             if memory["worse"] >= config.patience:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from gdcore import plugins
-from gdcore.batches import BatchStream, ordered_batches
+from gdcore import plugins, ranks
+from gdcore.batches import BatchStream, collate, ordered_batches
 from gdcore.contracts import Module
 from gdcore.errors import UserError
 from gdcore.networks import latent
@@ -91,11 +91,14 @@ def run_pretraining(
     state = TrainState(generator, optimizers, BatchStream(train, config.batch_size, seed))
 
     resume(state, work)
-    reports = early_stopped(pretrain(state, config), state, config, list(ordered_batches(valid, EVAL_BATCH)), work)
+    held_out = [collate(valid, rows_B) for rows_B in shared_rows(len(valid))]
+    reports = early_stopped(pretrain(state, config), state, config, held_out, work)
     if not stopped_early(state, config):
         yield from logged(checkpointed(reports, state, work, config.checkpoint_every), config.steps, work)
 
     load_weights(generator, work / "best_generator.safetensors")
+    if not ranks.leads():
+        return
     built = generator.config.model_dump(mode="json")  # sizes that were read from a user's folder included
     publish(state, out, work, {"generator": built, "vocab_size": vocab_size, "context": context})
     summary: dict[str, Any] = {
@@ -153,6 +156,8 @@ def run_finetuning(
     if alarm:
         load_weights(generator, work / "best_generator.safetensors")
         load_weights(discriminator, work / "best_discriminator.safetensors")
+    if not ranks.leads():
+        return
     about = json.loads((pretraining / "config.json").read_text())
     players = {"discriminator": discriminator_config.model_dump(), "objective": objective_config.model_dump()}
     publish(state, out, work, about | players)
@@ -167,6 +172,13 @@ def run_finetuning(
     )
 
 
+def shared_rows(num: int) -> Iterator[np.ndarray]:
+    """This process's of so many rows, some at a time."""
+    rows = ranks.share(np.arange(num))
+    for start in range(0, len(rows), EVAL_BATCH):
+        yield rows[start : start + EVAL_BATCH]
+
+
 def open_split(tokens: Path, validation: Path, split: str) -> Shards:
     """The rows of a split that validation let through."""
     return Shards.open(tokens, split, np.load(validation / f"kept_{split}.npy"))
@@ -178,6 +190,8 @@ def require_batch(shards: Shards, batch_size: int, key: str) -> None:
             f"the train split holds {len(shards)} texts, fewer than one batch: {key} is {batch_size}. "
             f"Give more text, or set {key} to {max(len(shards), 1)} or less."
         )
+    if batch_size % ranks.size():
+        raise UserError(f"{key} is {batch_size}, which {ranks.size()} processes cannot share: give a multiple of it")
 
 
 def adamw(module: Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
@@ -188,6 +202,8 @@ def adamw(module: Module, learning_rate: float, weight_decay: float) -> torch.op
 def resume(state: Resumable, work: Path) -> None:
     """Go on from the newest checkpoint of `work`; its log loses the lines that a kill left beyond that."""
     load_state(state, work)
+    if not ranks.leads():
+        return
     path = work / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     whole = (line for line in lines if line.endswith("\n"))
@@ -203,8 +219,9 @@ def logged(reports: Generator[Report, None, None], total: int, work: Path) -> It
     shown: Report = {}
     with closing(reports), (work / "metrics.jsonl").open("a") as file:
         for report in reports:
-            file.write(json.dumps(report) + "\n")
-            file.flush()
+            if ranks.leads():
+                file.write(json.dumps(report) + "\n")
+                file.flush()
             shown |= report
             yield Progress(report["step"], total, describe(shown))
 

@@ -27,7 +27,8 @@ ADVICE = {
     "not_text": "look whether this is the right file, and the right text column",
     "too_many_tokens": "give the generator a larger context, or shorter texts",
     "empty_split": "give more text, or a larger share of it to this split",
-    "smaller_than_a_batch": "give more text, or a smaller batch size",
+    "smaller_than_a_batch": "give more text, or smaller batches (pretrain.batch_size and finetune.batch_size; of a "
+    "classifier classification.batch_size)",
     "leakage": "divide the texts so that near copies stay together (a group column does that)",
     "vocabulary_coverage": "set tokens.kind to bpe, or see whether the splits come from the same source",
 }

@@ -1,0 +1,171 @@
+"""Training shared by processes: the same as one process with the same batch, whichever number goes on from whose."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from toy import TINY, write_toy
+
+from gdcore.config import RunConfig
+from gdcore.errors import UserError
+from gdcore.progress import Progress
+from gdcore.training.launch import launched
+from gdcore.training.phases import run_finetuning, run_pretraining
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+CONFIG = RunConfig.model_validate(
+    {
+        "seed": 3,
+        "context": 16,
+        "generator": TINY["lstm"].model_dump() | {"dropout": 0.0},
+        "pretrain": {
+            "steps": 12,
+            "batch_size": 16,
+            "learning_rate": 0.02,
+            "warmup_steps": 3,
+            "eval_every": 4,
+            "checkpoint_every": 5,
+            "precision": "float32",
+        },
+        "discriminator": TINY["cnn"].model_dump() | {"dropout": 0.0},
+        "finetune": {"steps": 5, "warmup_steps": 3, "batch_size": 16, "precision": "float32", "checkpoint_every": 2},
+    }
+)
+# Those whose texts are drawn by the seeds of rows alone; `distil` and the soft ones draw by each process's own numbers.
+OBJECTIVES = {
+    "gad": "cnn",
+    "textgail": "cnn",
+    "maligan": "cnn",
+    "spin": "cnn",
+    "cot": "cnn",
+    "seqgan": "causal_lstm",
+    "scratchgan": "causal_lstm",
+}
+
+
+class Phases:
+    """Both phases on the toy language, in so many processes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.tokens, self.validation = write_toy(root)
+
+    def pretraining(self, name: str, processes: int, config: RunConfig = CONFIG) -> Iterator[Progress]:
+        folders = self._folders(name)
+        if processes > 1:
+            return launched("pretraining", _with(config, processes=processes), folders, "cpu")
+        shape: dict[str, Any] = {"context": config.context, "seed": config.seed, "device": torch.device("cpu")}
+        return run_pretraining(config.generator, config.pretrain, **shape, **folders)
+
+    def finetuning(self, name: str, processes: int, config: RunConfig, pretraining: Path) -> Iterator[Progress]:
+        folders = self._folders(name) | {"pretraining": pretraining}
+        if processes > 1:
+            return launched("finetuning", _with(config, processes=processes), folders, "cpu")
+        parts = config.discriminator, config.objective, config.finetune
+        return run_finetuning(*parts, seed=config.seed, device=torch.device("cpu"), **folders)
+
+    def _folders(self, name: str) -> dict[str, Any]:
+        out, work = self.root / name, self.root / f"{name}-work"
+        out.mkdir(exist_ok=True)
+        work.mkdir(exist_ok=True)
+        return {"tokens": self.tokens, "validation": self.validation, "out": out, "work": work}
+
+
+def _with(config: RunConfig, **values: Any) -> RunConfig:
+    return RunConfig.model_validate(config.model_dump() | values)
+
+
+@pytest.fixture(scope="module")
+def phases(tmp_path_factory: pytest.TempPathFactory) -> Phases:
+    phases = Phases(tmp_path_factory.mktemp("processes"))
+    for _ in phases.pretraining("one", 1):
+        pass
+    return phases
+
+
+def assert_alike(a: Path, b: Path, player: str = "generator", tolerance: float = 2e-4) -> None:
+    mine, theirs = (load_file(folder / f"{player}.safetensors") for folder in (a, b))
+    assert mine.keys() == theirs.keys()
+    for name, tensor in mine.items():
+        torch.testing.assert_close(tensor, theirs[name], atol=tolerance, rtol=tolerance, msg=f"{player} {name}")
+
+
+def figures(folder: Path, name: str) -> list[float]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line[name] for line in lines if name in line]
+
+
+def test_two_pretrain_as_one_does(phases: Phases) -> None:
+    told = list(phases.pretraining("two", 2))
+    assert [each.done for each in told] == list(range(1, 13))
+    assert_alike(phases.root / "two", phases.root / "one")
+    for name in ("generator_nll", "generator_gradient_norm", "valid_nll"):
+        assert figures(phases.root / "two", name) == pytest.approx(figures(phases.root / "one", name), rel=1e-4)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_two_play_as_one_does(phases: Phases, objective: str) -> None:
+    judge = TINY[OBJECTIVES[objective]].model_dump() | {"dropout": 0.0}
+    config = _with(CONFIG, objective={"name": objective}, discriminator=judge)
+    for processes in (1, 2):
+        for _ in phases.finetuning(f"{objective}-{processes}", processes, config, phases.root / "one"):
+            pass
+    one, two = (phases.root / f"{objective}-{processes}" for processes in (1, 2))
+    for name in ("generator_loss", "generator_reward", "discriminator_loss"):
+        assert figures(two, name) == pytest.approx(figures(one, name), rel=2e-3, abs=2e-4), name
+    assert_alike(one, two, "generator", 1e-3)
+
+
+def test_two_then_one_then_two(phases: Phases) -> None:
+    """Left at a step, the leading process writes a checkpoint that any number goes on from."""
+    for processes, stop_at in ((2, 4), (1, 8), (2, 99)):
+        with closing(phases.pretraining("mixed", processes)) as progresses:  # pyright: ignore[reportArgumentType]
+            for progress in progresses:
+                if progress.done == stop_at:
+                    break
+        if stop_at < 99:
+            assert list((phases.root / "mixed-work").glob("step-*"))
+    assert_alike(phases.root / "mixed", phases.root / "one")
+    assert figures(phases.root / "mixed", "valid_nll") == pytest.approx(figures(phases.root / "one", "valid_nll"))
+
+
+def test_a_process_that_dies_takes_the_others_with_it_and_all_go_on(phases: Phases) -> None:
+    config = _with(CONFIG, pretrain=CONFIG.pretrain.model_dump() | {"steps": 400, "patience": 400})
+    for _ in phases.pretraining("long", 1, config):
+        pass
+    killed = False
+    for progress in phases.pretraining("struck", 2, config):
+        if progress.done == 60 and not killed:
+            listed = subprocess.run(["ps", "-wweo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+            call = str(phases.root / "struck-work" / "call.json")
+            found = [int(line.split()[0]) for line in listed.splitlines() if call in line and "distributed" not in line]
+            os.kill(max(found), signal.SIGKILL)
+            killed = True
+    assert killed
+    assert_alike(phases.root / "struck", phases.root / "long", tolerance=0.05)
+    steps = figures(phases.root / "struck", "step")
+    assert steps == list(range(1, 401)), "nothing twice, nothing lost"
+
+
+def test_what_cannot_be_is_told_within_seconds(phases: Phases) -> None:
+    odd = _with(CONFIG, pretrain=CONFIG.pretrain.model_dump() | {"batch_size": 15})
+    with pytest.raises(UserError, match="pretrain.batch_size is 15, which 2 processes cannot share"):
+        list(phases.pretraining("odd", 2, odd))
+    (phases.root / "broken-work").mkdir()
+    folders = dict.fromkeys(("tokens", "validation", "out"), phases.root / "nowhere")
+    start = time.monotonic()
+    with pytest.raises(RuntimeError, match="nowhere"):
+        list(
+            launched("pretraining", _with(CONFIG, processes=2), folders | {"work": phases.root / "broken-work"}, "cpu")
+        )
+    assert time.monotonic() - start < 120
