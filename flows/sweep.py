@@ -18,10 +18,12 @@ from pydantic import Field
 from flows.clusters import runner
 from flows.hooks import TELLING
 from flows.parameters import chosen_source
-from flows.plans import load_plan
+from flows.plans import Plan, load_plan
+from flows.presets import resolve
 from flows.up import environment_of
 from gdcore import runs
 from gdcore.corpora.config import CorpusConfig
+from gdcore.errors import UserError
 from gdcore.report import results
 from tasks import show
 
@@ -70,6 +72,18 @@ def _ended(child: subprocess.Popen[str], stop: Path) -> tuple[str, str]:
                 told = True
 
 
+def _rehearse(plan: Plan) -> None:
+    """Put the players of every system together once. Raises UserError: at once, not when the first hours are over."""
+    from gdcore.training.phases import rehearse
+
+    for system in plan.systems:
+        config = resolve(plan.preset, plan.overrides(system))
+        try:
+            rehearse(config.generator, config.discriminator, config.objective)
+        except UserError as error:
+            raise UserError(f"system {system!r}: {error}") from error
+
+
 def run_name() -> str:
     """The plan's name."""
     return f"sweep · {Path(flow_run.parameters['plan']).stem}"
@@ -97,6 +111,7 @@ def sweep(
     """
     on = runner(cluster, workers)
     planned = load_plan(plan)
+    _rehearse(planned)
     if out:  # before the hours, not after them
         out.parent.mkdir(parents=True, exist_ok=True)
     given = chosen_source(corpus.model_dump(mode="json", exclude_defaults=True))

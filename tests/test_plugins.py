@@ -103,6 +103,8 @@ class TestObjectives:
         loss, _ = objective.generator_loss(batch_of(8), 0)
         loss.backward()
         assert gradients(generator) > 0
+        if name not in ("gsgan", "relgan"):  # whose gradient comes through the discriminator
+            assert gradients(discriminator) == 0
         generator.zero_grad()
         discriminator.zero_grad()
         loss, _ = objective.discriminator_loss(batch_of(8), 0)
