@@ -1,9 +1,12 @@
 """What is measured of a corpus before anything is trained on it: facts, not verdicts.
 
-One row per text (`text_facts`, `token_facts`, `twins`, put together by `facts`), then one row per split
-(`split_facts`). The rules that judge them stand in `tasks/expectations`; their thresholds in `ValidationConfig`.
+One row per text (`text_facts`, `token_facts`, `twins`, put together by `measure` in a folder), then one row per split
+(`split_facts`). The rules that judge them stand in `tasks/expectations`; their thresholds in `ValidationConfig`. In
+memory are a batch and a partition of the texts, and of every text a few bytes: its flags, and whether it is kept.
 """
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,8 @@ from gdcore.tokenizer import UNK
 from gdcore.tokens import SPLITS
 
 BATCH_ROWS = 1 << 16
+PARTITION_ROWS = 1 << 23
+"""Texts whose gists are compared at one time: some 200 MB."""
 SAMPLE_ROWS = 20_000  # texts that tell a corpus' writing
 MAIN_SHARE = 0.05  # a script with this share of the letters belongs to the corpus
 
@@ -141,16 +146,12 @@ def text_facts(texts: pl.LazyFrame, scripts: list[str]) -> pl.LazyFrame:
     ).with_columns(pl.col("alphabet_share", "digit_share").fill_nan(None))
 
 
-def token_facts(shards: Shards, repetition_from: int) -> pl.DataFrame:
-    """Per text: num_tokens as laid out (BOS, EOS and SEP included), num_known, unk_share, top_share, repeated_share.
+def token_facts(shards: Shards, rows: NDArray[np.int64], repetition_from: int) -> pl.DataFrame:
+    """Per text: num_tokens as laid out (BOS, EOS and SEP included), num_unknown, unk_share, top_share, repeated_share.
 
     The last two are of the text without its prompt, and null for fewer than `repetition_from` tokens.
     """
-    parts = [
-        _token_facts(*shards.rows(np.arange(start, min(start + BATCH_ROWS, len(shards)))), repetition_from)
-        for start in range(0, max(len(shards), 1), BATCH_ROWS)
-    ]
-    return pl.concat(parts)
+    return _token_facts(*shards.rows(rows), repetition_from)
 
 
 def _token_facts(flat: Ids, offsets: Ids, prompts_N: Ids, repetition_from: int) -> pl.DataFrame:
@@ -170,8 +171,8 @@ def _token_facts(flat: Ids, offsets: Ids, prompts_N: Ids, repetition_from: int) 
     return (
         pl.DataFrame(
             {
-                "num_tokens": lengths_N + 2 + (prompts_N > 0),
-                "num_unknown": unknown_N,
+                "num_tokens": (lengths_N + 2 + (prompts_N > 0)).astype(np.int32),
+                "num_unknown": unknown_N.astype(np.int32),
                 "unk_share": unknown_N / np.maximum(lengths_N, 1),
             }
         )
@@ -189,87 +190,126 @@ def _token_facts(flat: Ids, offsets: Ids, prompts_N: Ids, repetition_from: int) 
     )
 
 
-def facts(config: ValidationConfig, corpus: Path, tokens: Path, split: str, scripts: list[str]) -> pl.DataFrame:
-    """A split's facts in row order, without the texts: split, row, source, line, label and the figures.
+def measure(
+    config: ValidationConfig, corpus: Path, tokens: Path, split: str, scripts: list[str], folder: Path
+) -> Iterator[int]:
+    """Write a split's facts into `folder`, in row order, without the texts: split, row, source, line, label, figures.
 
     `unk_share` is null outside train: to leave out of an evaluation what the model does not know would flatter it.
+    Yields how many texts have been measured.
     """
-    texts = pl.scan_parquet(corpus / f"{split}.parquet").with_row_index("row")
+    texts = pl.scan_parquet(corpus / f"{split}.parquet")
     where = ("split", "row", "source", "line", "label")
-    split_texts = texts.with_columns(split=pl.lit(split), row=pl.col("row").cast(pl.Int64))
-    of_texts = text_facts(split_texts, scripts).select(*where, pl.exclude(*where, "text", "prompt"))
-    frame = of_texts.collect(engine="streaming").sort("row")
-    of_tokens = token_facts(Shards.open(tokens, split), config.repetition_from)
-    assert frame.height == of_tokens.height, (
-        f"{split}: {frame.height} texts in {corpus}, {of_tokens.height} in {tokens}"
-    )
-    if split != "train":
-        of_tokens = of_tokens.with_columns(unk_share=pl.lit(None, pl.Float64))
-    return pl.concat([frame, of_tokens], how="horizontal")
+    done = 0
+    for shards in Shards.each(tokens, split):
+        for rows in row_batches(len(shards)):
+            some = texts.slice(done, len(rows)).with_row_index("row", offset=done)
+            some = some.with_columns(split=pl.lit(split), row=pl.col("row").cast(pl.Int64))
+            of_texts = text_facts(some, scripts).select(*where, pl.exclude(*where, "text", "prompt")).collect()
+            of_tokens = token_facts(shards, rows, config.repetition_from)
+            if split != "train":
+                of_tokens = of_tokens.with_columns(unk_share=pl.lit(None, pl.Float64))
+            both = pl.concat([of_texts, of_tokens], how="horizontal")
+            assert len(both) == len(of_texts) == len(rows), f"{split}: fewer texts in {corpus} than in {tokens}"
+            both.write_parquet(folder / f"{split}.{done:012d}.parquet")
+            done += len(rows)
+            yield done
+    total = texts.select(pl.len()).collect().item()
+    assert done == total, f"{split}: {total} texts in {corpus}, {done} in {tokens}"
 
 
-def twins(frame: pl.DataFrame) -> pl.DataFrame:
+def row_batches(num: int) -> Iterator[NDArray[np.int64]]:
+    """So many rows, some at a time; one empty batch where there are none, so that columns have their types."""
+    for start in range(0, max(num, 1), BATCH_ROWS):
+        yield np.arange(start, min(start + BATCH_ROWS, num))
+
+
+def parts(folder: Path, *splits: str) -> list[Path]:
+    """The files of some splits' facts (of all, where none is named), in the order train, valid, test and of rows."""
+    return [path for split in splits or SPLITS for path in sorted(folder.glob(f"{split}.*.parquet"))]
+
+
+def twins(folder: Path, partition_rows: int = PARTITION_ROWS) -> dict[str, NDArray[np.bool_]]:
     """Add `near_duplicate` (an earlier text of train has this gist, in other words; null elsewhere) and `leaked`.
 
     A text leaks when its gist stands in a later split too, in the order train, valid, test: it is the earlier split
-    that gives it up, so that a benchmark's test set stays as it is.
+    that gives it up, so that a benchmark's test set stays as it is. Texts of one gist lie in one partition by its hash,
+    and partitions are looked at one after the other. Returns of each split who leaks `(N,)`.
     """
-    gists = {split: frame.filter(pl.col("split") == split)["gist"].unique().implode() for split in SPLITS}
-    leaked = pl.lit(False)
-    for i, split in enumerate(SPLITS):
-        for later in SPLITS[i + 1 :]:
-            leaked = leaked | ((pl.col("split") == split) & pl.col("gist").is_in(gists[later]))
-    first = pl.col("written").first().over("split", "gist")
-    return frame.with_columns(
-        near_duplicate=pl.when(pl.col("split") == "train").then(pl.col("written") != first), leaked=leaked
-    ).drop("written", "gist")
+    heights = {split: sum(pl.scan_parquet(parts(folder, split)).select(pl.len()).collect()["len"]) for split in SPLITS}
+    near, leaked = ({split: np.zeros(height, bool) for split, height in heights.items()} for _ in range(2))
+    everything = pl.scan_parquet(parts(folder)).select("split", "row", "written", "gist")
+    partitions = 1 + sum(heights.values()) // partition_rows
+    for number in range(partitions):
+        frame = (
+            everything.filter(pl.col("gist") % partitions == number).collect(engine="streaming").sort("split", "row")
+        )
+        gists = {split: frame.filter(pl.col("split") == split)["gist"].unique().implode() for split in SPLITS}
+        first = pl.col("written").first().over("split", "gist")
+        for i, split in enumerate(SPLITS):
+            leaks = [pl.col("gist").is_in(gists[later]) for later in SPLITS[i + 1 :]]
+            flags = frame.with_columns(
+                near=pl.col("written") != first, leaks=pl.any_horizontal(leaks) if leaks else pl.lit(False)
+            ).filter(pl.col("split") == split)
+            near[split][flags.filter("near")["row"].to_numpy()] = True
+            leaked[split][flags.filter("leaks")["row"].to_numpy()] = True
+    for split in SPLITS:
+        for path in parts(folder, split):
+            frame, rows = pl.read_parquet(path), slice(int(path.name.split(".")[1]), None)
+            near_N, leaked_N = (flags[split][rows][: len(frame)] for flags in (near, leaked))
+            near_duplicate = pl.Series(near_N) if split == "train" else pl.lit(None, pl.Boolean)
+            frame.with_columns(near_duplicate=near_duplicate, leaked=pl.Series(leaked_N)).drop(
+                "written", "gist"
+            ).write_parquet(path)
+    return leaked
 
 
-def split_facts(frame: pl.DataFrame, tokens: Path) -> pl.DataFrame:
-    """One row per split, from all the facts and a column `kept`: how many texts are left, and what they are like."""
-    counts = {split: count_ids(tokens, split, kept_rows(frame, split)) for split in SPLITS}
-    labels = {split: label_shares(frame, split) for split in SPLITS}
+def split_facts(
+    folder: Path, tokens: Path, kept: Mapping[str, NDArray[np.bool_]], leaked: Mapping[str, NDArray[np.bool_]]
+) -> pl.DataFrame:
+    """One row per split, of the texts that are kept: how many are left, and what they are like."""
+    counts = {split: count_ids(tokens, split, kept[split]) for split in SPLITS}
+    labels = {split: label_shares(folder, split, kept[split]) for split in SPLITS}
     known_V = counts["train"] > 0
     known_V[UNK] = False
     rows = [
         {
             "split": split,
-            "num_texts": (left := texts.filter("kept")).height,
-            "train_texts": left.height if split == "train" else None,
-            "held_out_texts": left.height if split != "train" else None,
-            "kept_share": left.height / max(texts.height, 1),
-            "leak_share": sum(texts["leaked"]) / max(texts.height, 1),
+            "num_texts": (left := int(kept[split].sum())),
+            "train_texts": left if split == "train" else None,
+            "held_out_texts": left if split != "train" else None,
+            "kept_share": left / max(len(kept[split]), 1),
+            "leak_share": int(leaked[split].sum()) / max(len(kept[split]), 1),
             "unk_rate": int(counts[split][UNK]) / max(int(counts[split].sum()), 1),
             "coverage": int(counts[split][known_V].sum()) / max(int(counts[split].sum()), 1),
             "label_distance": label_distance(labels["train"], labels[split]),
             "top_label_share": max(labels[split].values()) if split == "train" and len(labels[split]) > 1 else None,
         }
         for split in SPLITS
-        for texts in [frame.filter(pl.col("split") == split)]
     ]
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def kept_rows(frame: pl.DataFrame, split: str) -> NDArray[np.int64]:
-    """The row numbers of a split that go on."""
-    return frame.filter("kept", pl.col("split") == split)["row"].to_numpy()
-
-
-def count_ids(tokens: Path, split: str, kept: NDArray[np.int64]) -> Ids:
+def count_ids(tokens: Path, split: str, kept_N: NDArray[np.bool_]) -> Ids:
     """How often each id occurs in the kept texts of a split."""
-    shards = Shards.open(tokens, split, kept)
-    counts_V = np.zeros(1 << 20, np.int64)
-    for start in range(0, len(shards), BATCH_ROWS):
-        flat, _, _ = shards.rows(np.arange(start, min(start + BATCH_ROWS, len(shards))))
-        counts_V += np.bincount(flat, minlength=len(counts_V))
+    counts_V, done = np.zeros(1 << 20, np.int64), 0
+    for shards in Shards.each(tokens, split):
+        for rows in row_batches(len(shards)):
+            flat, _, _ = shards.rows(rows[kept_N[done : done + len(rows)]])
+            counts_V += np.bincount(flat, minlength=len(counts_V))
+            done += len(rows)
     return counts_V
 
 
-def label_shares(frame: pl.DataFrame, split: str) -> dict[str, float]:
+def label_shares(folder: Path, split: str, kept_N: NDArray[np.bool_]) -> dict[str, float]:
     """The share of each label among the kept texts of a split; nothing when there are no labels."""
-    counts = frame.filter("kept", pl.col("split") == split, pl.col("label").is_not_null()).group_by("label").len()
-    total = counts["len"].sum()
-    return {label: count / total for label, count in counts.sort("label").iter_rows()}
+    counts: Counter[str] = Counter()
+    for path in parts(folder, split):
+        frame = pl.read_parquet(path, columns=["row", "label"]).drop_nulls("label")
+        counts.update(
+            dict(frame.filter(pl.Series(kept_N[frame["row"].to_numpy()])).group_by("label").len().iter_rows())
+        )
+    return {label: count / counts.total() for label, count in sorted(counts.items())}
 
 
 def label_distance(a: dict[str, float], b: dict[str, float]) -> float | None:

@@ -5,7 +5,7 @@ needs it) of prompt then text, text after text; int64 offsets, one more than tex
 where there is none. Row i of a split is row i of the corpus. N texts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -73,9 +73,7 @@ class Shards:
     @classmethod
     def open(cls, tokens_dir: Path | str, split: str, kept: NDArray[np.integer] | None = None) -> Self:
         """Map a split; row i is then the i-th of the `kept` row numbers. Raises UserError without such a split."""
-        paths = sorted(Path(tokens_dir).glob(f"{split}.*.ids.npy"))
-        if not paths:
-            raise UserError(f"{tokens_dir} holds no token ids of the split {split!r}; expected a tokens stage's folder")
+        paths = _files(tokens_dir, split)
         offsets = [np.load(str(path).replace(".ids.", ".offsets.")) for path in paths]
         prompts = [np.load(str(path).replace(".ids.", ".prompts.")) for path in paths]
         shard_N = np.repeat(np.arange(len(paths)), [len(each) - 1 for each in offsets])
@@ -86,6 +84,14 @@ class Shards:
         # An empty file cannot be mapped.
         ids = [np.load(path, mmap_mode="r" if each[-1] else None) for path, each in zip(paths, offsets, strict=True)]
         return cls(ids, shard_N[rows], start_N[rows], lengths_N[rows], prompts_N[rows])
+
+    @classmethod
+    def each(cls, tokens_dir: Path | str, split: str) -> Iterator[Self]:
+        """The texts of a split a file at a time, in order: where only some of them are to be in hand."""
+        for path in _files(tokens_dir, split):
+            offsets, prompts = (np.load(str(path).replace(".ids.", f".{part}.")) for part in ("offsets", "prompts"))
+            ids, num = np.load(path, mmap_mode="r" if offsets[-1] else None), len(offsets) - 1
+            yield cls([ids], np.zeros(num, np.int64), offsets[:-1], np.diff(offsets), prompts.astype(np.int64))
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]], prompt_lengths: Sequence[int] | None = None) -> Self:
@@ -129,3 +135,10 @@ class Shards:
             mine = np.repeat(shards == shard, lengths)
             flat[mine] = self.ids[shard][where[mine]]
         return flat, offsets, self.prompt_lengths_N[at]
+
+
+def _files(tokens_dir: Path | str, split: str) -> list[Path]:
+    paths = sorted(Path(tokens_dir).glob(f"{split}.*.ids.npy"))
+    if not paths:
+        raise UserError(f"{tokens_dir} holds no token ids of the split {split!r}; expected a tokens stage's folder")
+    return paths

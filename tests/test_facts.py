@@ -3,19 +3,31 @@
 import json
 import math
 
+import numpy as np
 import polars as pl
 import pytest
 from small_corpus import write_corpus
 
-from gdcore.facts import ValidationConfig, facts, label_distance, main_scripts, split_facts, text_facts, twins
+from gdcore import facts
+from gdcore.facts import ValidationConfig, label_distance, main_scripts, text_facts, twins
 from gdcore.tokens import SPLITS, TokenizerConfig, build_tokens
 
 
-def measure(tmp_path, *splits, **options):
+def measure(tmp_path, *splits, partition_rows=facts.PARTITION_ROWS, **options):
+    """The facts of some texts, and the same of each split, given which of them are kept (a mask a split, else all)."""
     corpus, tokens = write_corpus(tmp_path / "corpus", *splits, **options), tmp_path / "tokens"
     list(build_tokens(TokenizerConfig(kind="word", min_count=1), corpus, tokens))
-    scripts = main_scripts(pl.scan_parquet(corpus / "train.parquet"))
-    return twins(pl.concat([facts(ValidationConfig(), corpus, tokens, split, scripts) for split in SPLITS])), tokens
+    scripts, folder = main_scripts(pl.scan_parquet(corpus / "train.parquet")), tmp_path / "facts"
+    folder.mkdir()
+    for split in SPLITS:
+        list(facts.measure(ValidationConfig(), corpus, tokens, split, scripts, folder))
+    leaked = twins(folder, partition_rows)
+
+    def of_splits(kept=None):
+        return facts.split_facts(folder, tokens, kept or {s: np.ones(len(v), bool) for s, v in leaked.items()}, leaked)
+
+    of_splits.leaked = leaked
+    return pl.scan_parquet(facts.parts(folder)).collect(), of_splits
 
 
 def of_text(text, scripts=("Latin",)):
@@ -64,6 +76,19 @@ def test_near_duplicates_are_found_by_their_gist(tmp_path):
     assert frame.filter(pl.col("split") != "train")["near_duplicate"].to_list() == [None] * 3
 
 
+@pytest.mark.parametrize("partition_rows", [1, 7, 1000])
+def test_gists_are_compared_a_partition_at_a_time(tmp_path, monkeypatch, partition_rows):
+    monkeypatch.setattr(facts, "BATCH_ROWS", 5)
+    train = [f"{'A' if i % 3 else 'a'} dog no {i % 11}{'!' if i % 2 else ''}" for i in range(40)]
+    frame, _ = measure(tmp_path, train, ["a dog no 3.", "new"], ["NEW", "x"], partition_rows=partition_rows)
+    seen: dict[str, str] = {}
+    expected = [i for i, text in enumerate(train) if seen.setdefault(text.lower().strip("!"), text) != text]
+    assert frame.filter("near_duplicate")["row"].to_list() == expected
+    leaks = [("train", i) for i in range(40) if i % 11 == 3]
+    assert frame.filter("leaked").select("split", "row").rows() == [*leaks, ("valid", 1)]
+    assert frame["row"].to_list() == [*range(40), 0, 1, 0, 1]
+
+
 def test_exact_repetitions_are_not_near_duplicates(tmp_path):
     frame, _ = measure(tmp_path, ["a dog", "a dog", "a cat"], ["x y"], ["z"])
     assert not frame["near_duplicate"].any()
@@ -75,11 +100,11 @@ def test_the_prompt_belongs_to_the_text(tmp_path):
 
 
 def test_a_leak_is_taken_from_the_earlier_split(tmp_path):
-    frame, tokens = measure(
+    frame, of_each = measure(
         tmp_path, ["one", "Two!", "three", "four"], ["two", "five", "FIVE", "six"], ["five.", "seven"]
     )
     assert frame.filter("leaked").select("split", "row").rows() == [("train", 1), ("valid", 1), ("valid", 2)]
-    of_splits = split_facts(frame.with_columns(kept=~pl.col("leaked")), tokens)
+    of_splits = of_each({split: ~leaked for split, leaked in of_each.leaked.items()})
     assert of_splits["leak_share"].to_list() == [0.25, 0.5, 0]
     assert of_splits["num_texts"].to_list() == [3, 2, 2]
     assert of_splits["kept_share"].to_list() == [0.75, 0.5, 1]
@@ -101,16 +126,16 @@ def test_unknown_words_are_not_the_same_word(tmp_path):
 
 
 def test_what_a_held_out_text_lacks_is_not_held_against_it(tmp_path):
-    frame, tokens = measure(tmp_path, ["a b c"] * 2, ["q a"], ["b"])
+    frame, of_each = measure(tmp_path, ["a b c"] * 2, ["q a"], ["b"])
     assert frame["unk_share"].to_list() == [0, 0, None, None]
-    of_splits = split_facts(frame.with_columns(kept=pl.lit(True)), tokens)
+    of_splits = of_each()
     assert of_splits["unk_rate"].to_list() == [0, 0.5, 0]
     assert of_splits["coverage"].to_list() == [1, 0.5, 1]
 
 
 def test_labels_of_the_splits(tmp_path):
-    frame, tokens = measure(tmp_path, ["a b", "b c", "c a", "a c"], ["b"], ["c"], labels=["x", "x", "x", "y"])
-    of_splits = split_facts(frame.with_columns(kept=pl.lit(True)), tokens)
+    _, of_each = measure(tmp_path, ["a b", "b c", "c a", "a c"], ["b"], ["c"], labels=["x", "x", "x", "y"])
+    of_splits = of_each()
     assert of_splits["top_label_share"].to_list() == [0.75, None, None]
     assert of_splits["label_distance"].to_list() == [0, None, None]
     assert label_distance({"x": 0.75, "y": 0.25}, {"x": 0.25, "z": 0.75}) == pytest.approx(0.75)
@@ -118,7 +143,7 @@ def test_labels_of_the_splits(tmp_path):
 
 
 def test_facts_are_numbers_that_survive_json(tmp_path):
-    frame, tokens = measure(tmp_path, ["a b", "!"], ["b"], ["c"])
-    rows = split_facts(frame.with_columns(kept=pl.lit(True)), tokens).to_dicts()
+    frame, of_each = measure(tmp_path, ["a b", "!"], ["b"], ["c"])
+    rows = of_each().to_dicts()
     assert json.loads(json.dumps(rows)) == rows
     assert not any(isinstance(value, float) and math.isnan(value) for row in frame.rows() for value in row)

@@ -1,8 +1,9 @@
 """The validation stage: facts are measured, suites judge them, a text that breaks a rule goes to quarantine."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import polars as pl
 from great_expectations.core import ExpectationSuite, ExpectationValidationResult
 
 from gdcore.errors import UserError
-from gdcore.facts import ValidationConfig, facts, kept_rows, main_scripts, split_facts, twins
+from gdcore.facts import ValidationConfig, main_scripts, measure, parts, split_facts, twins
 from gdcore.progress import Progress
 from gdcore.tokens import SPLITS
 from tasks.expectations import corpus as of_corpus
@@ -45,33 +46,53 @@ def validate(
     used = json.loads((corpus / "summary.json").read_text("utf-8"))["used"]
     yield Progress(0, used, "looking at the corpus")
     out.mkdir(parents=True, exist_ok=True)
-    scripts, frames = main_scripts(pl.scan_parquet(corpus / "train.parquet")), list[pl.DataFrame]()
+    with TemporaryDirectory(dir=out) as folder:
+        verdict = yield from _judged(config, corpus, tokens, context, batch_size, used, Path(folder), out)
+    if not verdict["success"]:
+        raise UserError(complaint(verdict))
+
+
+def _judged(
+    config: ValidationConfig,
+    corpus: Path,
+    tokens: Path,
+    context: int,
+    batch_size: int,
+    used: int,
+    folder: Path,
+    out: Path,
+) -> Generator[Progress, None, dict[str, Any]]:
+    """The verdict; `folder` is for what is measured of single texts."""
+    scripts, done = main_scripts(pl.scan_parquet(corpus / "train.parquet")), 0
     for split in SPLITS:
-        frames.append(facts(config, corpus, tokens, split, scripts))
-        yield Progress(sum(map(len, frames)), used, f"measured {split}")
-    frame = twins(pl.concat(frames))
-    suites = [
-        (ExpectationSuite("corpus", of_corpus.rules(config)), frame, PLACE),
-        (ExpectationSuite("tokens", of_tokens.rules(config, context)), frame, PLACE),
-    ]
-    evaluations = [evaluate(suite, rows.lazy(), index, NUM_EXAMPLES) for suite, rows, index in suites]
+        measured = 0
+        for measured in measure(config, corpus, tokens, split, scripts, folder):
+            yield Progress(done + measured, used, f"measuring {split}")
+        done += measured
+    leaked = twins(folder)
+    yield Progress(used, used, "compared the texts with one another")
+    frame = pl.scan_parquet(parts(folder))
+    suites = (
+        ExpectationSuite("corpus", of_corpus.rules(config)),
+        ExpectationSuite("tokens", of_tokens.rules(config, context)),
+    )
+    evaluations = [evaluate(suite, frame, PLACE, NUM_EXAMPLES) for suite in suites]
     quarantine = write_quarantine(evaluations, corpus, out)
-    frame = frame.join(quarantine.select(*KEY, kept=False), on=KEY, how="left", maintain_order="left")
-    frame = frame.with_columns(pl.col("kept").fill_null(True))
+    kept = {split: np.ones(len(flags_N), bool) for split, flags_N in leaked.items()}
     for split in SPLITS:
-        np.save(out / f"kept_{split}.npy", kept_rows(frame, split))
-    of_each_split = split_facts(frame, tokens)
-    suites.append((ExpectationSuite("splits", of_splits.rules(config, batch_size)), of_each_split, ["split"]))
-    evaluations.append(evaluate(suites[-1][0], of_each_split.lazy(), ["split"], NUM_EXAMPLES))
+        kept[split][quarantine.filter(pl.col("split") == split)["row"].to_numpy()] = False
+        np.save(out / f"kept_{split}.npy", np.flatnonzero(kept[split]))
+    of_each_split = split_facts(folder, tokens, kept, leaked)
+    of_splits_suite = ExpectationSuite("splits", of_splits.rules(config, batch_size))
+    evaluations.append(evaluate(of_splits_suite, of_each_split.lazy(), ["split"], NUM_EXAMPLES))
     verdict = write_verdict(evaluations, of_each_split, corpus, out)
     reasons = dict(quarantine.group_by("reason").len().sort("len", "reason", descending=[True, False]).iter_rows())
     num_kept = dict(of_each_split.select("split", "num_texts").iter_rows())
-    counts = {"read": frame.height, "used": sum(num_kept.values()), "quarantined": quarantine.height}
+    counts = {"read": sum(map(len, kept.values())), "used": sum(num_kept.values()), "quarantined": quarantine.height}
     assert used == counts["read"] == counts["used"] + counts["quarantined"], f"{used} texts in the corpus, but {counts}"
     write_json(out / "summary.json", {**counts, "reasons": reasons, "splits": num_kept, "scripts": scripts})
     yield Progress(used, used, f"{quarantine.height:,} texts in quarantine")
-    if not verdict["success"]:
-        raise UserError(complaint(verdict))
+    return verdict
 
 
 def write_quarantine(evaluations: list[Evaluation], corpus: Path, out: Path) -> pl.DataFrame:
@@ -82,19 +103,19 @@ def write_quarantine(evaluations: list[Evaluation], corpus: Path, out: Path) -> 
         .agg(pl.col("rules"))
         .with_columns(reason=pl.col("rules").list.first())
     )
-    quarantine = with_texts(offending, corpus).select(
-        pl.col("text").str.slice(0, MAX_RECORD).alias("record"), "source", "line", "reason", *KEY, "rules"
+    quarantine = with_texts(offending, corpus, MAX_RECORD).select(
+        pl.col("text").alias("record"), "source", "line", "reason", *KEY, "rules"
     )
     quarantine = quarantine.sort(pl.col("split").replace_strict({split: i for i, split in enumerate(SPLITS)}), "row")
     quarantine.write_parquet(out / "quarantine.parquet")
     return quarantine
 
 
-def with_texts(rows: pl.DataFrame, corpus: Path) -> pl.DataFrame:
-    """Add the texts of some rows, in their order."""
+def with_texts(rows: pl.DataFrame, corpus: Path, length: int | None = None) -> pl.DataFrame:
+    """Add the texts of some rows, or so many characters of each, in their order."""
     found = [
         pl.scan_parquet(corpus / f"{split}.parquet")
-        .select("text")
+        .select(pl.col("text").str.slice(0, length))
         .with_row_index("row")
         .with_columns(row=pl.col("row").cast(pl.Int64), split=pl.lit(split))
         .join(rows.filter(pl.col("split") == split).select(*KEY).unique().lazy(), on=KEY, how="semi")
