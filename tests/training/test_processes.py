@@ -169,3 +169,12 @@ def test_what_cannot_be_is_told_within_seconds(phases: Phases) -> None:
             launched("pretraining", _with(CONFIG, processes=2), folders | {"work": phases.root / "broken-work"}, "cpu")
         )
     assert time.monotonic() - start < 120
+
+
+def test_the_whole_flow_trains_so_and_one_process_reuses_it(tmp_path: Path, prefect_server: str) -> None:
+    from small_run import run
+
+    told = run(tmp_path, processes=2)
+    assert {each["state"] for each in told["stages"].values()} == {"built"}
+    again = run(tmp_path, processes=1)
+    assert {each["state"] for name, each in again["stages"].items() if name != "promotion"} == {"reused"}
