@@ -78,15 +78,11 @@ def average(value: Tensor) -> Tensor:
     return total(value) / size()
 
 
-def mean(values: Tensor, count: Tensor | None = None) -> Tensor:
-    """This process's part of the mean of some values (scalar): averaged over processes, it is the mean of them all.
-
-    `count` is how many values of this process count; all of them where it is not given.
-    """
+def mean(values: Tensor) -> Tensor:
+    """This process's part of the mean of some values (scalar): averaged over processes, it is the mean of them all."""
     if size() == 1:
-        return values.mean() if count is None else values.sum() / count
-    count = torch.tensor(float(values.numel()), device=values.device) if count is None else count
-    return values.sum() / average(count.float())
+        return values.mean()
+    return values.sum() / average(torch.tensor(float(values.numel()), device=values.device))
 
 
 def deviation(values: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def _passed_on(work: Path, processes: int) -> Generator[Progress, None, int]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command += ["-m", "gdcore.training.launch", str(work / "call.json")]
     threads = max(1, torch.get_num_threads() // processes)
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True, "preexec_fn": die_with_parent}
     with (
         (work / LOG).open("wb") as errors,
