@@ -73,6 +73,9 @@ class RunConfig(Settings):
     processes: int = Field(default=1, ge=1)
     """Processes that share each training, one a GPU where there are any; batches are shared among them. Not part of any
     recipe."""
+    sharded: bool = False
+    """In pretraining each of several processes holds a part of weights, gradients and optimiser, not all: for a model
+    that is too large otherwise. Not part of any recipe."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; `auto` takes a GPU if there is one. Not part of any recipe."""
 

@@ -7,7 +7,11 @@ whenever a parameter receives a gradient, and an adversarial loss runs through b
 For an average to be that of the whole batch, `mean` divides by the whole batch's count; what compares texts with one
 another looks at them all (`gathered`).
 
-Without a process group there is one process, and everything here is what it is for one.
+Of a model that is too large to stand whole in every process, each may hold a part (`shard`: FSDP2, Zhao et al. 2023,
+arXiv 2304.11277): then gradients are averaged as they come, and what is written is put together first (`whole`).
+
+Without a process group there is one process, and everything here is what it is for one; what only several need is
+imported where it is used, for it takes a second.
 
 Shapes: B rows of this process.
 """
@@ -117,9 +121,9 @@ def own(gathered_rows: Tensor, like: Tensor) -> Tensor:
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace gradients by their mean over processes, all in one message. A parameter without one counts as zero."""
-    if size() == 1:
-        return
     trained = list(parameters)
+    if size() == 1 or any(map(is_part, trained)):  # or they have been already
+        return
     for parameter in trained:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
@@ -129,6 +133,59 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     flat /= size()
     for grad, part in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
         grad.copy_(part.view_as(grad))
+
+
+def shard(module: nn.Module) -> None:
+    """Leave a part of the weights to each process; a block's are put together when it is its turn, and let go again."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+    mesh = init_device_mesh("cuda" if dist.get_backend() == "nccl" else "cpu", (size(),))
+    for blocks in [each for each in module.modules() if isinstance(each, nn.ModuleList)]:
+        for block in blocks:
+            fully_shard(block, mesh=mesh)
+    fully_shard(module, mesh=mesh)
+    for name in ("hidden", "head", "logits", "step"):  # what a generator is called by, beside `forward`
+        register_fsdp_forward_method(module, name)
+
+
+def whole(value: Tensor) -> Tensor:
+    """A tensor of which each process may hold a part, put together; all must ask."""
+    if size() == 1:
+        return value
+    from torch.distributed.tensor import DTensor
+
+    return value.full_tensor() if isinstance(value, DTensor) else value
+
+
+def put(value: Tensor, into: Tensor) -> None:
+    """Copy a whole tensor into one of which each process may hold a part."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    if isinstance(into, DTensor):
+        value = distribute_tensor(value.to(into.device), into.device_mesh, into.placements)
+    into.copy_(value)
+
+
+def is_part(value: Tensor) -> bool:
+    """Whether this process holds a part of it."""
+    if size() == 1:
+        return False
+    from torch.distributed.tensor import DTensor
+
+    return isinstance(value, DTensor)
+
+
+def sharded(module: nn.Module) -> bool:
+    """Whether each process holds a part of its weights; if so, it holds no more than that from here on."""
+    if size() == 1:
+        return False
+    from torch.distributed.fsdp import FSDPModule
+
+    for each in module.modules():
+        if isinstance(each, FSDPModule):  # after a forward pass alone some weights are still together
+            each.reshard()
+    return isinstance(module, FSDPModule)
 
 
 def part_ways(seed: int, step: int) -> None:

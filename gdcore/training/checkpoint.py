@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import load_file, load_model, save_model
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch.optim import Optimizer
 
 from gdcore import plugins, ranks
@@ -29,6 +29,8 @@ from gdcore.durable import synced
 from gdcore.errors import UserError
 
 log = logging.getLogger(__name__)
+Weights = Any
+"""A module, or its tensors by name."""
 KEPT = 2
 """Checkpoints that stay in a work directory: the newest, and one more in case the disk lost its last write."""
 
@@ -67,19 +69,22 @@ class TrainState:
 
 def save_state(state: Resumable, work: Path) -> None:
     """Write `work/step-…`; it appears whole or not at all. Older checkpoints beyond `KEPT` go."""
+    weights = {name: weights_of(module) for name, module in state.modules().items()}
+    optimizers = {name: _whole_moments(optimizer) for name, optimizer in state.optimizers.items()}
     if ranks.leads():
-        _write_state(state, work)
+        _write_state(state, work, weights, optimizers)
     ranks.meet()
     ranks.part_ways(state.batches.seed, state.step)
 
 
-def _write_state(state: Resumable, work: Path) -> None:
+def _write_state(
+    state: Resumable, work: Path, weights: Mapping[str, Weights], optimizers: Mapping[str, dict[str, Any]]
+) -> None:
     final, draft = work / f"step-{state.step:08d}", work / "step.partial"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    for name, module in state.modules().items():
-        save_model(module, str(draft / f"{name}.safetensors"))
-    optimizers = {name: optimizer.state_dict() for name, optimizer in state.optimizers.items()}
+    for name, each in weights.items():
+        _write_weights(each, draft / f"{name}.safetensors")
     torch.save({"optimizers": optimizers, "rng": torch.get_rng_state()}, draft / "optimizers.pt")
     files = {path.name: file_digest(path) for path in sorted(draft.iterdir())}
     about = {"step": state.step, "batches": state.batches.state_dict(), "memory": state.memory, "files": files}
@@ -104,10 +109,10 @@ def load_state(state: Resumable, work: Path) -> bool:
         ranks.part_ways(state.batches.seed, 0)
         return False
     for name, module in state.modules().items():
-        load_model(module, str(folder / f"{name}.safetensors"))
+        load_weights(module, folder / f"{name}.safetensors")
     saved = torch.load(folder / "optimizers.pt", weights_only=True)
     for name, optimizer in state.optimizers.items():
-        optimizer.load_state_dict(saved["optimizers"][name])
+        _load_moments(optimizer, saved["optimizers"][name])
     torch.set_rng_state(saved["rng"])
     state.step, state.memory = about["step"], about["memory"]
     state.batches.load_state_dict(about["batches"])
@@ -130,23 +135,72 @@ def checkpoints(work: Path) -> list[Path]:
     return sorted(work.glob("step-*"))
 
 
+def weights_of(module: Any) -> Weights:
+    """What is written of a module: itself; or, where each process holds a part, its tensors, put together."""
+    if not ranks.sharded(module):
+        return module
+    found: dict[int, tuple[str, torch.Tensor]] = {}  # a matrix that serves twice has two names, and is written once
+    for name, parameter in module.state_dict(keep_vars=True).items():
+        found.setdefault(id(parameter), (name, parameter))
+    return {name: ranks.whole(parameter.detach()).cpu().contiguous() for name, parameter in found.values()}
+
+
 def save_weights(module: Any, path: Path) -> None:
     """Replace `path` by the module's weights, atomically."""
-    draft = path.with_suffix(".partial")
-    save_model(module, str(draft))
-    synced(draft)
-    draft.replace(path)
+    _replace(weights_of(module), path)
 
 
 def keep_weights(module: Any, path: Path) -> None:
     """The same where several processes train: the leading one writes, and all may read afterwards."""
+    weights = weights_of(module)
     if ranks.leads():
-        save_weights(module, path)
+        _replace(weights, path)
     ranks.meet()
 
 
+def _replace(weights: Weights, path: Path) -> None:
+    draft = path.with_suffix(".partial")
+    _write_weights(weights, draft)
+    synced(draft)
+    draft.replace(path)
+
+
+def _write_weights(weights: Weights, path: Path) -> None:
+    if isinstance(weights, dict):
+        save_file(weights, path)
+    else:
+        save_model(weights, str(path))
+
+
 def load_weights(module: Any, path: Path) -> None:
-    load_model(module, str(path))
+    if not ranks.sharded(module):
+        load_model(module, str(path))
+        return
+    own = module.state_dict(keep_vars=True)
+    with torch.no_grad():
+        for name, value in load_file(path).items():
+            ranks.put(value, own[name])
+
+
+def _whole_moments(optimizer: Optimizer) -> dict[str, Any]:
+    """An optimiser's state as it would be of whole weights."""
+    told = optimizer.state_dict()
+    state = {
+        number: {name: ranks.whole(value) if torch.is_tensor(value) else value for name, value in moments.items()}
+        for number, moments in told["state"].items()
+    }
+    return told | {"state": state}
+
+
+def _load_moments(optimizer: Optimizer, told: dict[str, Any]) -> None:
+    optimizer.load_state_dict(told)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for number, parameter in enumerate(parameters):
+        for name, value in told["state"].get(number, {}).items():
+            if torch.is_tensor(value) and value.dim() and ranks.is_part(parameter):
+                own = torch.zeros_like(parameter)
+                ranks.put(value, own)
+                optimizer.state[parameter][name] = own
 
 
 def inherit_weights(module: Any, path: Path) -> None:

@@ -110,9 +110,8 @@ def _phase(call: dict[str, Any], device: torch.device) -> Any:
     config = RunConfig.model_validate(call["config"])
     folders: dict[str, Any] = {name: Path(path) for name, path in call["folders"].items()}
     if call["phase"] == "pretraining":
-        return run_pretraining(
-            config.generator, config.pretrain, context=config.context, seed=config.seed, device=device, **folders
-        )
+        shape = {"context": config.context, "seed": config.seed, "device": device, "sharded": config.sharded}
+        return run_pretraining(config.generator, config.pretrain, **shape, **folders)
     parts = config.discriminator, config.objective, config.finetune
     return run_finetuning(*parts, seed=config.seed, device=device, **folders)
 

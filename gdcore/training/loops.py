@@ -148,7 +148,7 @@ def descend(
     loss.backward()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     ranks.average_gradients(parameters)
-    norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
+    norm = ranks.whole(torch.nn.utils.clip_grad_norm_(parameters, clip_norm))
     optimizer.step()
     named = zip(("loss", "gradient_norm", *logs), [told[0], norm, *told[1:]], strict=True)
     return {f"{player}_{name}": value.item() for name, value in named}

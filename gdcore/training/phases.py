@@ -5,11 +5,12 @@ weights that were best.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -74,10 +75,12 @@ def run_pretraining(
     out: Path,
     work: Path,
     ancestor: Path | None = None,
+    sharded: bool = False,
 ) -> Iterator[Progress]:
     """Train a generator by maximum likelihood and keep the weights with the lowest held-out NLL.
 
-    It begins with the weights in the folder `ancestor`, whose vocabulary begins as this one does, or by chance.
+    It begins with the weights in the folder `ancestor`, whose vocabulary begins as this one does, or by chance. With
+    `sharded` each of several processes holds a part of the model.
     """
     torch.manual_seed(seed)
     train, valid = open_split(tokens, validation, "train"), open_split(tokens, validation, "valid")
@@ -87,6 +90,8 @@ def run_pretraining(
     if ancestor:
         inherit_weights(generator, ancestor / "generator.safetensors")
     generator.to(device)
+    if sharded:
+        ranks.shard(cast(torch.nn.Module, generator))
     optimizers = {"generator": adamw(generator, config.learning_rate, config.weight_decay)}
     state = TrainState(generator, optimizers, BatchStream(train, config.batch_size, seed))
 
@@ -96,9 +101,11 @@ def run_pretraining(
     if not stopped_early(state, config):
         yield from logged(checkpointed(reports, state, work, config.checkpoint_every), config.steps, work)
 
-    load_weights(generator, work / "best_generator.safetensors")
     if not ranks.leads():
         return
+    if sharded:
+        state.generator = generator = build_generator(generator_config, vocab_size, context)
+    load_weights(generator, work / "best_generator.safetensors")
     built = generator.config.model_dump(mode="json")  # sizes that were read from a user's folder included
     publish(state, out, work, {"generator": built, "vocab_size": vocab_size, "context": context})
     summary: dict[str, Any] = {
@@ -173,10 +180,9 @@ def run_finetuning(
 
 
 def shared_rows(num: int) -> Iterator[np.ndarray]:
-    """This process's of so many rows, some at a time."""
-    rows = ranks.share(np.arange(num))
-    for start in range(0, len(rows), EVAL_BATCH):
-        yield rows[start : start + EVAL_BATCH]
+    """This process's of so many rows, some at a time; as many times in every process."""
+    for block in np.array_split(np.arange(num), math.ceil(num / (EVAL_BATCH * ranks.size()))):
+        yield ranks.share(block)
 
 
 def open_split(tokens: Path, validation: Path, split: str) -> Shards:

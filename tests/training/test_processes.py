@@ -113,6 +113,22 @@ def test_two_pretrain_as_one_does(phases: Phases) -> None:
         assert figures(phases.root / "two", name) == pytest.approx(figures(phases.root / "one", name), rel=1e-4)
 
 
+@pytest.mark.parametrize("name", ["lstm", "transformer"])
+def test_two_that_hold_a_part_each_pretrain_as_one_does(phases: Phases, name: str) -> None:
+    config = _with(CONFIG, generator=TINY[name].model_dump() | {"dropout": 0.0}, sharded=True)
+    for _ in phases.pretraining(f"{name}-whole", 1, config):
+        pass
+    for processes, stop_at in ((2, 4), (1, 8), (2, 99)):  # parts, then whole, then parts
+        with closing(phases.pretraining(f"{name}-parts", processes, config)) as progresses:  # pyright: ignore
+            for progress in progresses:
+                if progress.done == stop_at:
+                    break
+    assert_alike(phases.root / f"{name}-parts", phases.root / f"{name}-whole")
+    assert figures(phases.root / f"{name}-parts", "generator_gradient_norm") == pytest.approx(
+        figures(phases.root / f"{name}-whole", "generator_gradient_norm"), rel=1e-3
+    )
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_two_play_as_one_does(phases: Phases, objective: str) -> None:
     judge = TINY[OBJECTIVES[objective]].model_dump() | {"dropout": 0.0}
