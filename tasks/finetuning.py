@@ -16,13 +16,14 @@ def finetune(run: Run, config: RunConfig, tokens: Ref, validation: Ref, pretrain
     """Generate; let the discriminator learn to tell and the generator learn from its verdict; guarded from collapse."""
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
-        from gdcore.training.launch import launched
         from gdcore.training.phases import run_finetuning
 
         device, inputs = choose_device(config.device), {"tokens": tokens, "validation": validation}
         folders = {name: run.store.path(ref) for name, ref in (inputs | {"pretraining": pretraining}).items()}
         folders |= {"out": out, "work": work}
         if config.processes > 1:
+            from gdcore.training.launch import launched
+
             return launched("finetuning", config, folders, device.type)
         parts = config.discriminator, config.objective, config.finetune
         return run_finetuning(*parts, seed=config.seed, device=device, **folders)

@@ -19,7 +19,6 @@ def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref, ancestor
     """Maximum likelihood over real tokens, until held-out text stops getting likelier; the best weights are kept."""
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
-        from gdcore.training.launch import launched
         from gdcore.training.phases import rehearse, run_pretraining
 
         rehearse(config.generator, config.discriminator, config.objective)
@@ -28,6 +27,8 @@ def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref, ancestor
         folders: dict[str, Any] = {"tokens": path(tokens), "validation": path(validation), "out": out, "work": work}
         folders["ancestor"] = path(ancestor.weights) if ancestor else None
         if config.processes > 1:
+            from gdcore.training.launch import launched
+
             return launched("pretraining", config, folders, device.type)
         shape = {"context": config.context, "seed": config.seed, "device": device}
         return run_pretraining(config.generator, config.pretrain, **shape, **folders)
