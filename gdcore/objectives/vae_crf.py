@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from gdcore import ranks
 from gdcore.adversarial.corruption import corrupt
-from gdcore.adversarial.policy import leave_one_out, whiten
+from gdcore.adversarial.policy import leave_one_out, policy_logprobs, whiten
 from gdcore.adversarial.verdicts import labelling, token_verdicts, verdicts
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, LabellingDiscriminator, Loss
-from gdcore.likelihood import pretraining_loss, target_logprobs
+from gdcore.likelihood import pretraining_loss
 from gdcore.sampling import complete_batch
 from gdcore.settings import Settings
 
@@ -56,7 +56,7 @@ class Objective(nn.Module):
         fake = complete_batch(generator, batch)
         rewards_BT = token_verdicts(discriminator, fake)
         advantages_K = whiten(leave_one_out(rewards_BT, fake.target_BT)[fake.target_BT])
-        policy = -ranks.mean(advantages_K * target_logprobs(generator, fake))
+        policy = -ranks.mean(advantages_K * policy_logprobs(generator, fake)[fake.target_BT])
         bound, logs = pretraining_loss(generator, batch, LATE)
         loss = self.config.reward_weight * policy + self.config.bound_weight * bound
         return loss, {"reward": ranks.mean(rewards_BT[fake.target_BT]), **logs}
