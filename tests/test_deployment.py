@@ -291,8 +291,12 @@ class TestUp:
 
     def _started(self, client: httpx.Client, deployment: str, parameters: dict[str, Any]) -> str:
         found = client.get(f"/deployments/name/{deployment}").json()
-        started = client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
-        return started.json()["id"]
+
+        def asked() -> httpx.Response | None:
+            response = client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
+            return None if response.status_code == 503 else response  # busy: Prefect's own client asks again, too
+
+        return eventually(asked).raise_for_status().json()["id"]
 
     def _ended(self, client: httpx.Client, run: str) -> str:
         ends = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")

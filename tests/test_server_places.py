@@ -39,7 +39,12 @@ def up(home: Path, prefect: Path, **environment: str) -> Iterator[str]:
 def run(client: httpx.Client, deployment: str, parameters: dict[str, Any]) -> str:
     """How a run of a deployment ends."""
     found = client.get(f"/deployments/name/{deployment}").json()
-    started = client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters}).json()
+
+    def asked() -> httpx.Response | None:
+        response = client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
+        return None if response.status_code == 503 else response  # busy: Prefect's own client asks again, too
+
+    started = eventually(asked).raise_for_status().json()
 
     def ended() -> str | None:
         state = client.get(f"/flow_runs/{started['id']}").json()["state_type"]
