@@ -85,7 +85,9 @@ class RunConfig(Settings):
         return max(self.pretrain.batch_size, self.finetune.batch_size if self.finetune.steps else 0)
 
     @model_validator(mode="after")
-    def _one_start(self) -> Self:
+    def _together(self) -> Self:
+        if self.sharded and self.processes == 1:
+            raise ValueError("sharded leaves a part of the model to each of several processes: set processes to more")
         if self.pretrain.warm_start and getattr(self.generator, "start", None):
             raise ValueError("generator.from and pretrain.warm_start both say whose weights come first: give one")
         return self

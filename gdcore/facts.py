@@ -151,10 +151,7 @@ def token_facts(shards: Shards, rows: NDArray[np.int64], repetition_from: int) -
 
     The last two are of the text without its prompt, and null for fewer than `repetition_from` tokens.
     """
-    return _token_facts(*shards.rows(rows), repetition_from)
-
-
-def _token_facts(flat: Ids, offsets: Ids, prompts_N: Ids, repetition_from: int) -> pl.DataFrame:
+    flat, offsets, prompts_N = shards.rows(rows)
     lengths_N = np.diff(offsets)
     row = np.repeat(np.arange(len(lengths_N)), lengths_N)
     unknown_N = np.bincount(row[flat == UNK], minlength=len(lengths_N))

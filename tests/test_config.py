@@ -69,3 +69,9 @@ def test_a_bare_off_is_off_and_not_false() -> None:
     assert resolve("default", settings(["promotion.mode=off"])).promotion.mode == "off"
     with pytest.raises(UserError, match=r"promotion\.mode"):
         resolve("default", settings(["promotion.mode=on"]))
+
+
+def test_parts_are_for_several_processes():
+    with pytest.raises(UserError, match="set processes to more"):
+        resolve("tiny", {"sharded": True})
+    assert resolve("tiny", {"sharded": True, "processes": 2}).sharded

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.plans import load_plan, plan_names
+from flows.plans import Plan, load_plan, plan_names
 from gdcore.errors import UserError
 
 
@@ -39,3 +39,11 @@ def test_a_mistake_is_told_with_its_place(content: str, told: str, tmp_path: Pat
 def test_a_plan_that_is_not_there() -> None:
     with pytest.raises(UserError, match=f"no sweep 'objectivs'; there are {plan_names()[0]}"):
         load_plan("objectivs")
+
+
+def test_players_that_do_not_fit_are_told_before_anything_is_trained():
+    from flows.sweep import _rehearse
+
+    plan = Plan(about="", preset="tiny", seeds=(0,), systems={"mle": {}, "bad": {"objective.name": "seqgan"}})
+    with pytest.raises(UserError, match="system 'bad': .*judges whole texts"):
+        _rehearse(plan)
