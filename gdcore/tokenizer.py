@@ -130,6 +130,10 @@ class Tokenizer:
         read = self.backend.encode(text, add_special_tokens=False)
         return [text[begin:end] for i, (begin, end) in zip(read.ids, read.offsets, strict=True) if i == UNK]
 
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Where each of its tokens stands in a text: the first character, and that after the last."""
+        return self.backend.encode(text, add_special_tokens=False).offsets
+
     def decode(self, ids: Iterable[int]) -> str:
         """The readable text of some ids; special tokens are skipped."""
         return self.backend.decode([int(i) for i in ids if i >= len(SPECIALS)], skip_special_tokens=False)

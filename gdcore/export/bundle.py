@@ -2,6 +2,7 @@
 
 ```
 generate.onnx  model.onnx  discriminator.onnx   whole generation, scoring, judging
+decode.onnx                                     one step of generation, for streams and servers
 tokenizer.json  tokenizer_config.json           text ↔ ids
 parity.json                                     how closely the graphs agree with torch
 manifest.json                                   what all this is; digests of every file
@@ -23,6 +24,7 @@ from onnx import ModelProto
 from pydantic import Field
 
 from gdcore.export import parity
+from gdcore.export.decode import decode_model
 from gdcore.export.discriminators import discriminator_model
 from gdcore.export.generation import generation_model
 from gdcore.export.llama import write_llama
@@ -68,7 +70,11 @@ def export_bundle(
 
     yield Progress(0, None, "tracing the generator")
     step = Step(generator, config.opset)
-    graphs = {"generate.onnx": generation_model(step, config.opset), "model.onnx": scoring_model(step, config.opset)}
+    graphs = {
+        "generate.onnx": generation_model(step, config.opset),
+        "decode.onnx": decode_model(step, config.opset),
+        "model.onnx": scoring_model(step, config.opset),
+    }
     if discriminator:
         yield Progress(0, None, "tracing the discriminator")
         graphs["discriminator.onnx"] = discriminator_model(discriminator, config.opset)
@@ -111,7 +117,7 @@ def described(
         "license": config.license,
         "special_tokens": {name.strip("<>"): i for i, name in enumerate(SPECIALS)},
         "prompted": bool(Shards.open(tokens, "train").prompt_lengths_N.any()),
-        "graphs": {name: _describe(model) for name, model in graphs.items()},
+        "graphs": {name: graph_description(model) for name, model in graphs.items()},
         "about": dict(about),
     }
 
@@ -121,7 +127,7 @@ def held_out_texts(tokens: Path) -> Shards:
     return next(shards for split in ("test", "valid", "train") if len(shards := Shards.open(tokens, split)))
 
 
-def _describe(model: ModelProto) -> dict[str, Any]:
+def graph_description(model: ModelProto) -> dict[str, Any]:
     """A graph's opset, and the name, type and shape of what goes in and comes out."""
     return {
         "opset": model.opset_import[0].version,

@@ -31,9 +31,18 @@ class Decoding(NamedTuple):
 
 
 def draw(
-    g: Graph, logits_BV: str, uniform_B: str, decoding: Decoding, vocab_size: int, forbidden: Sequence[int]
+    g: Graph,
+    logits_BV: str,
+    uniform_B: str,
+    decoding: Decoding,
+    vocab_size: int,
+    forbidden: Sequence[int],
+    each: bool = False,
 ) -> str:
-    """The next token (B); `forbidden` ones are never drawn."""
+    """The next token (B); `forbidden` ones are never drawn.
+
+    `each`: every text has a decoding of its own, but for top-k; the values of the others are then of shape (B, 1).
+    """
     mask_V = np.zeros(vocab_size, np.float32)
     mask_V[list(forbidden)] = -np.inf
     logits_BV, uniform_B1 = g.Add(logits_BV, mask_V), g.Unsqueeze(uniform_B, [1])
@@ -43,7 +52,7 @@ def draw(
         best_BK, id_BK = b.many("TopK", 2, logits_BV, size)  # of equals, the lower id
         id_BK, order_BK = b.many("TopK", 2, id_BK, size, largest=0)  # back into vocabulary order
         mass_BK = b.Softmax(b.Div(b.GatherElements(best_BK, order_BK, axis=1), decoding.temperature), axis=1)
-        return b.GatherElements(id_BK, _pick(b, b.Unsqueeze(mass_BK, [1]), uniform_B1, decoding), axis=1)
+        return b.GatherElements(id_BK, _pick(b, b.Unsqueeze(mass_BK, [1]), uniform_B1, decoding, each), axis=1)
 
     def among_all(b: Graph) -> str:
         mass_BV = b.Softmax(b.Div(logits_BV, decoding.temperature), axis=1)
@@ -51,7 +60,7 @@ def draw(
         if spare := -vocab_size % width:
             mass_BV = b.Pad(mass_BV, [0, 0, 0, spare])
         mass_BNW = b.Reshape(mass_BV, [0, (vocab_size + spare) // width, width])
-        return _pick(b, mass_BNW, uniform_B1, decoding)
+        return _pick(b, mass_BNW, uniform_B1, decoding, each)
 
     def drawn(b: Graph) -> str:
         return b.Squeeze(b.If(b.Greater(decoding.top_k, 0), among_top_k, among_all, INT64), [1])
@@ -59,10 +68,20 @@ def draw(
     def likeliest(b: Graph) -> str:
         return b.ArgMax(logits_BV, axis=1, keepdims=0)
 
+    if each:
+        cold_B1 = g.LessOrEqual(decoding.temperature, COLDEST)
+        decoding = decoding._replace(temperature=g.Where(cold_B1, 1.0, decoding.temperature))
+        cold_B = g.Squeeze(cold_B1, [1])
+        return g.If(
+            anywhere(g, cold_B),
+            lambda b: b.Where(cold_B, likeliest(b), b.If(anywhere(b, b.Not(cold_B)), drawn, likeliest, INT64)),
+            drawn,
+            INT64,
+        )
     return g.If(g.LessOrEqual(decoding.temperature, COLDEST), likeliest, drawn, INT64)
 
 
-def _pick(g: Graph, mass_BNW: str, uniform_B1: str, decoding: Decoding) -> str:
+def _pick(g: Graph, mass_BNW: str, uniform_B1: str, decoding: Decoding, each: bool) -> str:
     """Where (B, 1), in the order of N·W, the draw falls."""
     sums_BN = g.ReduceSum(mass_BNW, [2], keepdims=0)
     first_B1 = _locate(g, mass_BNW, sums_BN, uniform_B1)
@@ -94,7 +113,7 @@ def _pick(g: Graph, mass_BNW: str, uniform_B1: str, decoding: Decoding) -> str:
         return b.Loop("", [(first_B1, INT64)], attempt)[0]
 
     cut = g.Or(g.Less(decoding.top_p, 1.0), g.Greater(decoding.min_p, 0.0))
-    return g.If(cut, among_likely, lambda b: b.Identity(first_B1), INT64)
+    return g.If(anywhere(g, cut) if each else cut, among_likely, lambda b: b.Identity(first_B1), INT64)
 
 
 def _locate(g: Graph, mass_BNW: str, sums_BN: str, uniform_B1: str) -> str:
@@ -137,12 +156,17 @@ def normals(g: Graph, seeds_B: str, count: int) -> str:
 
 def uniforms(g: Graph, seeds_B: str, count: str, start: int = 0) -> str:
     """`gdcore.uniforms.uniforms(seeds, start, count)`, bit for bit: float (B, S)."""
+    end = g.Add(count, start) if start else count
+    return uniforms_at(g, seeds_B, g.Range(start, end, 1))
+
+
+def uniforms_at(g: Graph, seeds_B: str, number: str) -> str:
+    """The uniforms of these numbers, the same for every seed (S), or other ones for each (B, S): float (B, S)."""
     low_B = g.BitwiseAnd(seeds_B, MASK_32)
     high_B = g.BitwiseAnd(g.Div(g.Sub(seeds_B, low_B), 1 << 32), MASK_32)
     key_B1 = g.Unsqueeze(_fmix32(g, g.BitwiseXor(g.BitwiseXor(_fmix32(g, low_B), high_B), GOLDEN_32)), [1])
-    end = g.Add(count, start) if start else count
-    counter_S = _product(g, g.Range(start, end, 1), GOLDEN_32)
-    bits_BS = _fmix32(g, g.BitwiseXor(_fmix32(g, g.BitwiseAnd(g.Add(counter_S, key_B1), MASK_32)), key_B1))
+    counter = _product(g, number, GOLDEN_32)
+    bits_BS = _fmix32(g, g.BitwiseXor(_fmix32(g, g.BitwiseAnd(g.Add(counter, key_B1), MASK_32)), key_B1))
     return _to_uniform(g, bits_BS)
 
 

@@ -27,6 +27,14 @@ class Step:
             tokens_BT, axes = torch.zeros(2, 7, dtype=torch.long), {0: "batch", 1: "time"}
             self._inferred = trace(_Inferred(generator), [(tokens_BT, axes), (tokens_BT == 0, axes)], opset)
 
+    @property
+    def shapes(self) -> list[list[str | int]]:
+        """Of each tensor of the state its shape, as a graph declares it; the axes named `read_…` grow by 1 a step."""
+        return [
+            ["batch" if axis == 1 else size or f"read_{i}" for axis, size in enumerate(empty.shape)]
+            for i, empty in enumerate(self._empty)
+        ]
+
     def inferred(self, g: Graph, tokens_BT: str, mask_BT: str) -> list[str]:
         """Of a generator with latent variables: texts' noise (B, Z), and its divergence from the prior (B), in nats."""
         return g.inline(self._inferred, [tokens_BT, mask_BT])

@@ -6,18 +6,21 @@
 Shapes: B texts of a batch, C candidates a text, T tokens, N new tokens.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from gdcore.candidates import MOST, Choice, chosen
 from gdcore.errors import UserError
+from gdcore.serving import spans, suggesting
+from gdcore.serving.arguments import Manner, manner, whole
 from gdcore.serving.manifest import read_manifest
 from gdcore.serving.runtime import Array, Graph
+from gdcore.serving.stepping import Group, Stepper, Writing
+from gdcore.serving.telling import Teller
 from gdcore.tokenizer import BOS, EOS, PAD, SEP, Tokenizer
 from gdcore.uniforms import candidate_seeds, row_seeds
 
@@ -35,7 +38,7 @@ class Session:
         self.context: int = self.manifest["context"]
         self.prompted: bool = self.manifest["prompted"]
         """Whether the model answers prompts; one that does not continues them."""
-        self._threads = _whole("threads", threads, 1)
+        self._threads = whole("threads", threads, 1)
         self._graphs: dict[str, Graph] = {}
         self._lock = Lock()
 
@@ -68,26 +71,21 @@ class Session:
             raise ValueError("prompts must be a list of at least one text, or None")
         if prompts is None and self.prompted:
             raise ValueError("this model answers prompts: give it at least one")
-        num = _whole("num", num if num is not None else len(prompts or [""]), 1)
-        if not 0 <= _number("temperature", temperature) < math.inf:
-            raise ValueError(f"temperature must be 0 (the likeliest token) or more, not {temperature!r}")
-        if not 0 < _number("top_p", top_p) <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1 (off), not {top_p!r}")
-        if not 0 <= _number("min_p", min_p) <= 1:
-            raise ValueError(f"min_p must be 0 (off) or more and at most 1, not {min_p!r}")
-        if not 1 <= (candidates := _whole("candidates", candidates)) <= MOST:
+        num = whole("num", num if num is not None else len(prompts or [""]), 1)
+        how = manner(temperature, top_k, top_p, min_p)
+        if not 1 <= (candidates := whole("candidates", candidates)) <= MOST:
             raise ValueError(f"candidates must be at least 1 and at most {MOST}, not {candidates!r}")
         if choose not in get_args(Choice):
             raise ValueError(f"choose must be one of {', '.join(get_args(Choice))}, not {choose!r}")
-        top_k, first = _whole("top_k", top_k, 0), _whole("first", first, 0)
-        max_tokens = _whole("max_tokens", self.context if max_tokens is None else max_tokens, 1)
-        given, seed = self._given(prompts), _whole("seed", seed)
+        first = whole("first", first, 0)
+        max_tokens = whole("max_tokens", self.context if max_tokens is None else max_tokens, 1)
+        given, seed = self._given(prompts), whole("seed", seed)
         settings: dict[str, np.generic | int] = {
             "max_new_tokens": min(max_tokens, self.context),
-            "temperature": np.float32(temperature),
-            "top_k": min(top_k, self.manifest["vocab_size"]),
-            "top_p": np.float32(top_p),
-            **self._min_p(min_p),
+            "temperature": np.float32(how.temperature),
+            "top_k": min(how.top_k, self.manifest["vocab_size"]),
+            "top_p": np.float32(how.top_p),
+            **self._min_p(how.min_p),
         }
         texts: list[str] = []
         num_rows = max(1, BATCH_SIZE // candidates)
@@ -102,6 +100,101 @@ class Session:
             for i, (ids, row) in enumerate(zip(drawn, rows, strict=True), start):
                 texts.append(self._told(prompts[i % len(prompts)] if prompts else "", ids, len(row)))
         return texts
+
+    def stream(
+        self,
+        prompt: str | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        max_tokens: int | None = None,
+        *,
+        min_p: float = 0.0,
+    ) -> Iterator[str]:
+        """One text in pieces, as it is written: what `generate` gives for the same arguments, without the prompt.
+
+        Raises what `generate` raises, before the first piece.
+        """
+        how = manner(temperature, top_k, top_p, min_p)
+        (own,) = row_seeds(whole("seed", seed), 1).tolist()
+        writing = self.writing(prompt, own, how, max_tokens)
+        return self._told_piecewise(Group(self.stepper(), [writing]), self.teller(prompt))
+
+    def next_words(self, prefix: str, k: int = 5) -> list[tuple[str, float]]:
+        """The `k` likeliest words to follow a text, with their probabilities, the likeliest first.
+
+        A word is a whole one, whatever tokens it is made of; the prefix's last word counts as finished. The end of the
+        text is no word: probabilities need not add up to 1. Raises ValueError for a prefix that fills the context.
+        """
+        (given,) = self._given([prefix])
+        return suggesting.next_words(self.tokenizer, self._next_logprobs, given, self.context, whole("k", k, 1))
+
+    def highlight(
+        self, texts: Sequence[str], prompts: Sequence[str] | None = None, least: float = 0.5
+    ) -> list[list[spans.Span]]:
+        """Where each text looks generated: runs of tokens of which each is fake with probability `least` or more.
+
+        Needs a bundle whose discriminator is a CRF, which judges every token; raises UserError for another. Raises
+        ValueError for a text that does not fit the context.
+        """
+        if not 0 < least <= 1:
+            raise ValueError(f"least must be above 0 and at most 1, not {least!r}")
+        rows, given = self._sequences(texts, prompts)
+        if "token_probabilities" not in (judge := self._discriminator()).outputs:
+            raise UserError(f"{self.bundle} has no discriminator that judges tokens: train with discriminator.name=crf")
+        real = spans.token_probabilities(judge, rows)
+        return [
+            spans.found(self.tokenizer, text, real_T[start:], least)
+            for text, real_T, start in zip(texts, real, given, strict=True)
+        ]
+
+    def writing(
+        self,
+        prompt: str | None,
+        seed: int,
+        how: Manner,
+        max_tokens: int | None = None,
+        num_best: int | None = None,
+        until: Callable[[int], bool] | None = None,
+    ) -> Writing:
+        """A text about to be written, for a `Group`; `seed` is its own (`gdcore.uniforms.row_seeds`)."""
+        if prompt is None and self.prompted:
+            raise ValueError("this model answers prompts: give it at least one")
+        (given,) = self._given(None if prompt is None else [prompt])
+        room = self.context if max_tokens is None else whole("max_tokens", max_tokens, 1)
+        return Writing(given, seed, how, min(len(given) + room, self.context), num_best, until)
+
+    def teller(self, prompt: str | None, stop: Sequence[str] = ()) -> Teller:
+        """What makes pieces of text of a text's tokens."""
+        begins = self.prompted or prompt is None or not prompt.strip()
+        return Teller(self.tokenizer, () if begins else self._begun([prompt])[0], stop)
+
+    def stepper(self) -> Stepper:
+        """`decode.onnx`, opened. Raises UserError for a bundle that has none."""
+        described = self.manifest["graphs"].get("decode.onnx")
+        if described is None and "generate.onnx" in self.manifest["graphs"]:
+            raise UserError(f"{self.bundle} has no decode.onnx, which writes a token at a time: export it again")
+        return Stepper(self._graph("decode"), described, self.manifest["vocab_size"])
+
+    @staticmethod
+    def _told_piecewise(group: Group, teller: Teller) -> Iterator[str]:
+        (writing,) = group.writings
+        told = 0
+        while not writing.over:
+            group.step()
+            if piece := teller.add(writing.drawn[told:]):
+                yield piece
+            told = len(writing.drawn)
+        if piece := teller.end():
+            yield piece
+
+    def _next_logprobs(self, rows: list[list[int]]) -> Array:
+        """Log-probabilities (B, V) of what follows each row."""
+        tokens_BT, lengths_B = _padded(rows)
+        logits_BV = self._graph("model")(["next_logits"], tokens=tokens_BT, lengths=lengths_B)[0].astype(np.float64)
+        logits_BV -= logits_BV.max(axis=1, keepdims=True)
+        return logits_BV - np.log(np.exp(logits_BV).sum(axis=1, keepdims=True))
 
     def objection(self, prompt: str) -> str | None:
         """Why a prompt cannot be answered or continued, in words that follow «the prompt»; None where it can."""
@@ -131,7 +224,7 @@ class Session:
 
         Raises ValueError for a text that does not fit the context, UserError if the bundle holds no classifier.
         """
-        top = _whole("top", top, 1)
+        top = whole("top", top, 1)
         logits_BK = _by_length(*self._sequences(texts, prompts), self._class_logits)
         if not len(logits_BK):
             return []
@@ -183,9 +276,12 @@ class Session:
 
     def _logits(self, tokens_BT: Array, lengths_B: Array, _: Array) -> Array:
         """The discriminator's logits (B,)."""
+        return self._discriminator()(["logits"], tokens=tokens_BT, lengths=lengths_B)[0].astype(np.float64)
+
+    def _discriminator(self) -> Graph:
         if not (self.bundle / "discriminator.onnx").is_file():
             raise UserError(f"{self.bundle} has no discriminator: its model was trained by maximum likelihood alone")
-        return self._graph("discriminator")(["logits"], tokens=tokens_BT, lengths=lengths_B)[0].astype(np.float64)
+        return self._graph("discriminator")
 
     def _min_p(self, min_p: float) -> dict[str, np.generic | int]:
         """The graph's input of that name; bundles of the first schema have none."""
@@ -239,19 +335,6 @@ class Session:
                     raise UserError(f"{self.bundle} has no {path.name}: it was made by {made}, for something else")
                 self._graphs[name] = Graph(path, self._threads)
             return self._graphs[name]
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, float | int | np.floating | np.integer):
-        raise ValueError(f"{name} must be a number, not {value!r}")
-    return float(cast(float, value))
-
-
-def _whole(name: str, value: Any, least: int | None = None) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or (least is not None and value < least):
-        bound = "" if least is None else f", at least {least}"
-        raise ValueError(f"{name} must be a whole number{bound}, not {value!r}")
-    return int(cast(int, value))
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> tuple[Array, Array]:

@@ -24,7 +24,7 @@ from gdcore.serving.manifest import read_manifest
 from gdcore.shards import Shards
 from gdcore.training.checkpoint import load_discriminator, load_generator
 
-FILES = ["discriminator.onnx", "generate.onnx", "manifest.json", "model.onnx", "parity.json"]
+FILES = ["decode.onnx", "discriminator.onnx", "generate.onnx", "manifest.json", "model.onnx", "parity.json"]
 
 
 def result(iterator: Generator[object, None, Parity]) -> Parity:
@@ -74,6 +74,7 @@ def test_same_checkpoint_same_bytes_without_discriminator(tmp_path: Path):
     again, before = contents(tmp_path / "bundle"), contents(exported() / "bundle")
     assert "discriminator.onnx" not in again
     assert again["generate.onnx"] == before["generate.onnx"]
+    assert again["decode.onnx"] == before["decode.onnx"]
     assert again["model.onnx"] == before["model.onnx"]
 
 

@@ -267,3 +267,74 @@ def test_with_both_runtimes(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match="both installed; they overwrite each other's files"):
         Session(exported() / "bundle").generate()
+
+
+def test_a_stream_is_what_generate_gives(opened: Session):
+    for how in (
+        {},
+        {"temperature": 0.7, "top_k": 9, "top_p": 0.9, "min_p": 0.01},
+        {"temperature": 0},
+        {"max_tokens": 2},
+    ):
+        for seed in range(4):
+            assert "".join(opened.stream(seed=seed, **how)) == opened.generate(seed=seed, **how)[0]
+            for prompt in ("bal gut", "Xyzzy", " "):
+                pieces = list(opened.stream(prompt, seed=seed, **how))
+                begun = " ".join(prompt.split())
+                assert begun + "".join(pieces) == opened.generate(prompts=[prompt], seed=seed, **how)[0]
+                assert all(pieces)
+    with pytest.raises(ValueError, match="temperature must be 0"):
+        opened.stream(temperature=-1)
+    with pytest.raises(ValueError, match="prompt 0 takes 31 tokens"):
+        opened.stream("bal " * 30)
+
+
+def test_a_stream_of_an_answer():
+    answering = Session(exported(discriminator=None, prompted=True) / "bundle")
+    assert "".join(answering.stream("bal gut", seed=3)) == answering.generate(prompts=["bal gut"], seed=3)[0]
+    with pytest.raises(ValueError, match="answers prompts"):
+        answering.stream()
+
+
+def test_a_bundle_from_before_streams(copy: Path):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["graphs"]["decode.onnx"], manifest["files"]["decode.onnx"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"has no decode\.onnx.*export it again"):
+        Session(copy).stream()
+
+
+def test_next_words(opened: Session):
+    words = opened.next_words("bal gut", 5)
+    assert len(words) == 5
+    assert [p for _, p in words] == sorted((p for _, p in words), reverse=True)
+    with_each = opened.score([f"bal gut {word}" for word, _ in words])
+    whole = [len(opened.tokenizer.encode([f"bal gut {word}"])[0]) for word, _ in words]
+    assert all(score > 0 and n == 3 for score, n in zip(with_each, whole))
+    everything = opened.next_words("bal gut", 1000)
+    assert len(everything) == opened.tokenizer.vocab_size - 5
+    assert 0.5 < sum(p for _, p in everything) <= 1
+    with pytest.raises(ValueError, match="k must be a whole number, at least 1"):
+        opened.next_words("bal", 0)
+    with pytest.raises(ValueError, match="prompt 0 takes 31 tokens"):
+        opened.next_words("bal " * 30)
+
+
+def test_highlight():
+    judging = Session(exported(discriminator="crf") / "bundle")
+    judge, tokenizer = load_discriminator(exported("crf") / "checkpoint"), Tokenizer.load(tokens())
+    for text in ("bal gut  fes bal unheard gut", "fes", ""):
+        tokens_BT = torch.tensor([[BOS, *tokenizer.encode([text])[0], EOS]])
+        with torch.no_grad():
+            real_T = judge.eval().marginals(tokens_BT, tokens_BT >= 0)[0, 1:-1].numpy()
+        (every,) = judging.highlight([text], least=1e-9)
+        assert [text[start:end] for start, end, _ in every] == ([text] if text else [])
+        for _, _, fake in every:
+            assert fake == pytest.approx(float((1 - real_T).mean()), abs=1e-4)
+        (some,) = judging.highlight([text], least=(least := float(np.median(1 - real_T)) if text else 0.5))
+        marked = sum(len(text[start:end].split()) for start, end, _ in some)
+        assert marked == pytest.approx(int((1 - real_T >= least).sum()), abs=1)
+    with pytest.raises(UserError, match=r"no discriminator that judges tokens: train with discriminator\.name=crf"):
+        Session(exported() / "bundle").highlight(["bal"])
+    with pytest.raises(ValueError, match="least must be above 0"):
+        judging.highlight(["bal"], least=0)

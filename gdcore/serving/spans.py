@@ -1,0 +1,53 @@
+"""Where a text looks generated, by a discriminator that judges every token.
+
+Shapes: B texts, T tokens.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gdcore.serving.runtime import Array, Graph
+from gdcore.tokenizer import PAD, Tokenizer
+
+BATCH_SIZE = 128
+
+
+class Span(NamedTuple):
+    """A part of a text, `text[start:end]`."""
+
+    start: int
+    end: int
+    fake: float
+    """How probably its tokens are fake, on average."""
+
+
+def token_probabilities(judge: Graph, rows: list[list[int]]) -> list[Array]:
+    """How probably each token of each row is real."""
+    found: list[Array] = []
+    for start in range(0, len(rows), BATCH_SIZE):
+        some = rows[start : start + BATCH_SIZE]
+        lengths_B = np.array([len(row) for row in some])
+        tokens_BT = np.full((len(some), lengths_B.max()), PAD)
+        for tokens_T, row in zip(tokens_BT, some, strict=True):
+            tokens_T[: len(row)] = row
+        (real_BT,) = judge(["token_probabilities"], tokens=tokens_BT, lengths=lengths_B)
+        found += [real_T[: len(row)] for real_T, row in zip(real_BT, some, strict=True)]
+    return found
+
+
+def found(tokenizer: Tokenizer, text: str, real_T: Array, least: float) -> list[Span]:
+    """The runs of a text's tokens that are fake with probability `least` or more; spaces around a run are not in it."""
+    offsets = tokenizer.offsets(text)
+    found: list[Span] = []
+    run: list[int] = []
+    for i in range(len(offsets) + 1):
+        if i < len(offsets) and 1 - real_T[i] >= least:
+            run.append(i)
+        elif run:
+            start, end = offsets[run[0]][0], offsets[run[-1]][1]
+            start += len(text[start:end]) - len(text[start:end].lstrip())
+            if start < end:
+                found.append(Span(start, end, float(np.mean(1 - real_T[run]))))
+            run = []
+    return found
