@@ -17,7 +17,14 @@ def modules_after(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "statement", ["import gdcore", "import gdcore.serving.session", "import gdcore.artifacts", "import flows.cli"]
+    "statement",
+    [
+        "import gdcore",
+        "import gdcore.serving.session",
+        "import gdcore.serving.app, gdcore.serving.running",
+        "import gdcore.artifacts",
+        "import flows.cli",
+    ],
 )
 def test_light_modules_import_nothing_heavy(statement):
     assert not modules_after(statement) & HEAVY
