@@ -45,3 +45,4 @@ def small_home(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) ->
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", default="100", help="How often the chaos test kills (tests/flows/test_chaos.py).")
+    parser.addoption("--fuzz", default="300", help="Requests made up for each route (tests/serving/test_fuzz.py).")

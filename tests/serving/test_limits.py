@@ -1,0 +1,150 @@
+"""What a client cannot take: more than its share, the server's time by silence, slots that it no longer wants."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from small_bundle import exported
+from small_server import Limits, Running, serve
+
+from gdcore.serving.stepping import Stepper
+
+BUNDLE = exported() / "bundle"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    limits = Limits(slots=2, queue=4, texts=6, deadline=0.7, body_bytes=2048, body_seconds=0.5)
+    with serve({"small": BUNDLE}, limits) as running:
+        yield running
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that takes its time."""
+    stepped = Stepper.__call__
+
+    def slowly(self: Stepper, *states, **inputs):
+        time.sleep(0.1)
+        return stepped(self, *states, **inputs)
+
+    monkeypatch.setattr(Stepper, "__call__", slowly)
+
+
+def connected(running: Running) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", running.port), timeout=20)
+
+
+def request(body: bytes, length: int | None = None) -> bytes:
+    length = len(body) if length is None else length
+    head = "POST /v1/completions HTTP/1.1", "host: x", "content-type: application/json", f"content-length: {length}"
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def everything(connection: socket.socket) -> bytes:
+    received = b""
+    try:
+        while part := connection.recv(65536):
+            received += part
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def test_who_finds_the_queue_full_is_told_when_to_come_again(running: Running, slow: None):
+    asked = {"n": 6, "stream": True, "temperature": 0}
+    with running.http.stream("POST", "/v1/completions", json=asked) as first:
+        next(first.iter_lines())
+        busy = running.http.post("/v1/completions", json={"n": 5})
+        assert busy.status_code == 429
+        assert 1 <= int(busy.headers["retry-after"]) <= 30
+        assert busy.json()["error"]["type"] == "rate_limit_error"
+    # The client has left in the middle: its slots and its places in the queue are free again.
+    assert running.idle()
+    assert running.http.post("/v1/completions", json={"max_tokens": 1}).status_code == 200
+
+
+def test_a_client_that_leaves_frees_its_slots(running: Running, slow: None):
+    connection = connected(running)
+    connection.sendall(request(json.dumps({"n": 6, "temperature": 0}).encode()))
+    (model,) = running.serving.models
+    end = time.monotonic() + 10
+    while not model.batcher.running and time.monotonic() < end:
+        time.sleep(0.01)
+    assert model.batcher.running
+    connection.close()
+    assert running.idle()
+
+
+def test_deadline(running: Running, slow: None):
+    late = running.http.post("/v1/completions", json={"n": 2, "temperature": 0})
+    assert late.status_code == 504
+    assert "longer than 0.7 seconds, the server's deadline" in late.json()["error"]["message"]
+    with running.http.stream("POST", "/v1/completions", json={"temperature": 0, "stream": True}) as streamed:
+        lines = [line for line in streamed.iter_lines() if line]
+    assert json.loads(lines[-1].removeprefix("data: "))["error"]["code"] == "deadline"
+    assert running.idle()
+
+
+def test_bodies_too_large(running: Running):
+    large = running.http.post("/v1/completions", json={"prompt": "bal " * 1000})
+    assert large.status_code == 413
+    assert "larger than 2,048 bytes" in large.json()["error"]["message"]
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(10):
+            yield b" " * 1000
+
+    undeclared = running.http.post("/v1/completions", content=chunks())
+    assert undeclared.status_code == 413
+    connection = connected(running)
+    connection.sendall(request(b"", length=10**30))
+    assert b" 413 " in everything(connection)
+
+
+def test_slow_and_broken_connections(running: Running):
+    """Slow heads, slow bodies, silence, half-closed sockets, noise: each ends, and the server goes on."""
+    silent, head, body, drip = (connected(running) for _ in range(4))
+    head.sendall(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\nx-a: b\r\n")
+    body.sendall(request(b'{"n"', length=100))
+    drip.sendall(b"GET /health HTTP/1.1\r\n")
+    for i in range(12):  # a byte now and then buys no time
+        time.sleep(0.1)
+        try:
+            drip.sendall(b"x-%d: y\r\n" % i)
+        except OSError:
+            break
+    assert everything(silent) == everything(head) == everything(drip) == b""
+    answer = everything(body)
+    assert b" 408 " in answer
+    assert b"did not come within 0.5 seconds" in answer
+    half = connected(running)
+    half.sendall(request(b"{}"))
+    half.shutdown(socket.SHUT_WR)
+    everything(half)
+    for noise in (b"\x16\x03\x01\x02\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"A" * 70_000, b"GET / HTTP/9.9\r\n\r\n"):
+        connection = connected(running)
+        try:
+            connection.sendall(noise)
+        except OSError:
+            continue
+        everything(connection)
+        connection.close()
+    reset = connected(running)
+    reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    reset.sendall(request(b'{"n": 2}'))
+    reset.close()
+    assert running.idle()
+    assert running.http.get("/health").json() == {"status": "ok"}
+
+
+def test_a_connection_may_be_idle_between_requests(running: Running):
+    with httpx.Client(base_url=running.url) as http:
+        http.get("/health")
+        (connection,) = http._transport._pool.connections
+        time.sleep(1)
+        http.get("/health")
+        assert http._transport._pool.connections == [connection]

@@ -1,0 +1,120 @@
+"""The command, as a process: it says where it listens, finishes what it has begun, and starts again after any end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from small_bundle import exported
+from typer.testing import CliRunner
+
+from flows.cli import app
+from gdcore.serving.keys import Keys
+from gdcore.serving.session import Session
+
+BUNDLE = exported() / "bundle"
+
+
+@contextmanager
+def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict]]:
+    """The command, when it is ready, and what it said."""
+    command = [sys.executable, "-m", "flows.cli", "serve", "--json", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            line = process.stdout.readline()
+            assert line, process.stderr.read() if process.stderr else ""
+            yield process, json.loads(line)
+        finally:
+            process.kill()
+
+
+def refused(*arguments: str) -> str:
+    done = CliRunner().invoke(app, ["serve", *arguments])
+    assert done.exit_code == 2
+    return done.stderr
+
+
+def test_sigterm_finishes_what_runs_and_refuses_what_comes():
+    with served("--bundle", f"small={BUNDLE}", "--port", "0") as (process, told):
+        assert told["models"] == ["small"]
+        with httpx.Client(base_url=told["url"], timeout=60) as http:
+            expected = Session(BUNDLE).generate(128, seed=2)
+            found: list[str] = []
+
+            def ask() -> None:
+                answer = httpx.post(f"{told['url']}/v1/completions", json={"n": 128, "seed": 2}, timeout=60)
+                found.extend(choice["text"] for choice in answer.json()["choices"])
+
+            asking = threading.Thread(target=ask)
+            asking.start()
+            while "in_flight 2.0" not in http.get("/metrics").text and asking.is_alive():
+                time.sleep(0.005)
+            process.send_signal(signal.SIGTERM)
+            late = http.post("/v1/completions", json={})
+            assert late.status_code == 503
+            assert late.json()["error"]["code"] == "draining"
+            assert late.headers["retry-after"]
+            assert http.get("/v2/health/ready").status_code == 503
+            asking.join()
+        assert found == expected
+        assert process.wait(30) == 0
+        lines = [json.loads(line) for line in process.stderr]
+    assert all({"when", "level", "what"} <= set(line) for line in lines)
+
+
+@pytest.mark.slow
+def test_killed_under_load_it_starts_again_on_its_port():
+    with served("--bundle", str(BUNDLE), "--port", "0") as (process, told):
+        over = threading.Event()
+
+        def ask() -> None:
+            while not over.is_set():
+                try:
+                    httpx.post(f"{told['url']}/v1/completions", json={"n": 8}, timeout=60)
+                except httpx.TransportError:
+                    time.sleep(0.05)
+
+        askers = [threading.Thread(target=ask) for _ in range(8)]
+        for each in askers:
+            each.start()
+        time.sleep(2)
+        process.kill()
+        assert process.wait(10) == -signal.SIGKILL
+        with served("--bundle", str(BUNDLE), "--port", told["url"].rpartition(":")[2]) as (_, again):
+            assert again["url"] == told["url"]
+            assert httpx.post(f"{again['url']}/v1/completions", json={"seed": 1}, timeout=60).status_code == 200
+            over.set()
+            for each in askers:
+                each.join()
+
+
+@pytest.mark.slow
+def test_importing_a_session_takes_little():
+    code = "import time; start = time.process_time(); import gdcore.serving.session\nprint(time.process_time() - start)"
+    seconds = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(5)]
+    assert min(seconds) < 0.3
+
+
+def test_what_cannot_be_served(tmp_path: Path):
+    assert "is no bundle. Give one with --bundle" in refused("--bundle", str(tmp_path))
+    assert "two bundles would be named" in refused("--bundle", f"a={BUNDLE}", "--bundle", f"a={BUNDLE}")
+    assert "--name says which champion" in refused("--name", "news")
+    assert "has no champion named" in refused("--champion", "--home", str(tmp_path))
+    assert "slots: Input should be greater" in refused("--bundle", str(BUNDLE), "--set", "slots=0")
+    assert "no such key; did you mean slots?" in refused("--bundle", str(BUNDLE), "--set", "slot=3")
+    assert "expected a file of names and hashes" in refused("--bundle", str(BUNDLE), "--keys", str(tmp_path / "none"))
+    assert "cannot listen on 127.0.0.1, port 1" in refused("--bundle", str(BUNDLE), "--port", "1") or os.geteuid() == 0
+
+
+def test_a_new_key():
+    made = json.loads(CliRunner().invoke(app, ["serve", "--new-key", "newsroom", "--json"]).stdout)
+    assert Keys(made["line"]).owner(made["key"]) == "newsroom"
