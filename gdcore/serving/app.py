@@ -248,7 +248,7 @@ def create_app(
         serving.models.retire()
         await serving.models.ended()
 
-    app = FastAPI(title="gdflow", version=serving.version, lifespan=lifespan, description=__doc__.split("\n")[0])
+    app = FastAPI(title="gdflow", version=serving.version, lifespan=lifespan)
     app.state.serving = serving
     for router in (open_routes, routes, work):
         app.include_router(router)

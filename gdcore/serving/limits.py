@@ -86,8 +86,7 @@ class Limited:
         """The whole body, None of a client that left. Raises Refused."""
         limit = self.limits.body_bytes
         too_large = Refused(413, f"the body is larger than {limit:,} bytes: send less at a time", "too_large")
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if len(declared) > 18 or int(declared) > limit:
+        if int(dict(scope["headers"]).get(b"content-length", b"0")) > limit:
             raise too_large
         body = bytearray()
         try:

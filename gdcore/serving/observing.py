@@ -80,7 +80,8 @@ class Observed:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        told = scope["told"] = {"id": _id(scope), "method": scope["method"], "status": 499}
+        told: dict[str, Any] = {"id": _id(scope), "method": scope["method"], "status": 499}
+        scope["told"] = told
         start = time.perf_counter()
 
         async def answered(message: Message) -> None:

@@ -167,15 +167,15 @@ class Session:
 
     def teller(self, prompt: str | None, stop: Sequence[str] = ()) -> Teller:
         """What makes pieces of text of a text's tokens."""
-        begins = self.prompted or prompt is None or not prompt.strip()
-        return Teller(self.tokenizer, () if begins else self._begun([prompt])[0], stop)
+        continued = prompt is not None and prompt.strip() and not self.prompted
+        return Teller(self.tokenizer, self._begun([prompt])[0] if continued else (), stop)
 
     def stepper(self) -> Stepper:
         """`decode.onnx`, opened. Raises UserError for a bundle that has none."""
-        described = self.manifest["graphs"].get("decode.onnx")
-        if described is None and "generate.onnx" in self.manifest["graphs"]:
+        graphs = self.manifest["graphs"]
+        if "generate.onnx" in graphs and "decode.onnx" not in graphs:
             raise UserError(f"{self.bundle} has no decode.onnx, which writes a token at a time: export it again")
-        return Stepper(self._graph("decode"), described, self.manifest["vocab_size"])
+        return Stepper(self._graph("decode"), graphs["decode.onnx"], self.manifest["vocab_size"])
 
     @staticmethod
     def _told_piecewise(group: Group, teller: Teller) -> Iterator[str]:

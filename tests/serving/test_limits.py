@@ -3,7 +3,8 @@
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -12,13 +13,13 @@ from small_server import Limits, Running, serve
 
 from gdcore.serving.stepping import Stepper
 
-BUNDLE = exported() / "bundle"
+Connect = Callable[[], socket.socket]
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
     limits = Limits(slots=2, queue=4, texts=6, deadline=0.7, body_bytes=2048, body_seconds=0.5)
-    with serve({"small": BUNDLE}, limits) as running:
+    with serve({"small": exported() / "bundle"}, limits) as running:
         yield running
 
 
@@ -34,8 +35,11 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stepper, "__call__", slowly)
 
 
-def connected(running: Running) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", running.port), timeout=20)
+@pytest.fixture
+def connected(running: Running) -> Iterator[Callable[[], socket.socket]]:
+    """Makes connections, which end with the test."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=20))
 
 
 def request(body: bytes, length: int | None = None) -> bytes:
@@ -67,8 +71,8 @@ def test_who_finds_the_queue_full_is_told_when_to_come_again(running: Running, s
     assert running.http.post("/v1/completions", json={"max_tokens": 1}).status_code == 200
 
 
-def test_a_client_that_leaves_frees_its_slots(running: Running, slow: None):
-    connection = connected(running)
+def test_a_client_that_leaves_frees_its_slots(running: Running, slow: None, connected: Connect):
+    connection = connected()
     connection.sendall(request(json.dumps({"n": 6, "temperature": 0}).encode()))
     (model,) = running.serving.models
     end = time.monotonic() + 10
@@ -89,7 +93,7 @@ def test_deadline(running: Running, slow: None):
     assert running.idle()
 
 
-def test_bodies_too_large(running: Running):
+def test_bodies_too_large(running: Running, connected: Connect):
     large = running.http.post("/v1/completions", json={"prompt": "bal " * 1000})
     assert large.status_code == 413
     assert "larger than 2,048 bytes" in large.json()["error"]["message"]
@@ -100,14 +104,17 @@ def test_bodies_too_large(running: Running):
 
     undeclared = running.http.post("/v1/completions", content=chunks())
     assert undeclared.status_code == 413
-    connection = connected(running)
-    connection.sendall(request(b"", length=10**30))
+    connection = connected()
+    connection.sendall(request(b"", length=10**18))
     assert b" 413 " in everything(connection)
+    connection = connected()
+    connection.sendall(request(b"", length=10**30))
+    assert b" 400 " in everything(connection)
 
 
-def test_slow_and_broken_connections(running: Running):
+def test_slow_and_broken_connections(running: Running, connected: Connect):
     """Slow heads, slow bodies, silence, half-closed sockets, noise: each ends, and the server goes on."""
-    silent, head, body, drip = (connected(running) for _ in range(4))
+    silent, head, body, drip = (connected() for _ in range(4))
     head.sendall(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\nx-a: b\r\n")
     body.sendall(request(b'{"n"', length=100))
     drip.sendall(b"GET /health HTTP/1.1\r\n")
@@ -121,19 +128,23 @@ def test_slow_and_broken_connections(running: Running):
     answer = everything(body)
     assert b" 408 " in answer
     assert b"did not come within 0.5 seconds" in answer
-    half = connected(running)
+    half = connected()
     half.sendall(request(b"{}"))
     half.shutdown(socket.SHUT_WR)
     everything(half)
-    for noise in (b"\x16\x03\x01\x02\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"A" * 70_000, b"GET / HTTP/9.9\r\n\r\n"):
-        connection = connected(running)
+    for noise in (
+        b"\x16\x03\x01\x02\x00\x01\xfc\x03\x03",
+        b"GET\r\n\r\n",
+        b"A" * 70_000,
+        b"GET / HTTP/9.9\r\nconnection: close\r\n\r\n",
+    ):
+        connection = connected()
         try:
             connection.sendall(noise)
         except OSError:
             continue
         everything(connection)
-        connection.close()
-    reset = connected(running)
+    reset = connected()
     reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     reset.sendall(request(b'{"n": 2}'))
     reset.close()

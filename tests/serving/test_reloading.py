@@ -12,12 +12,11 @@ from gdcore.errors import UserError
 from gdcore.serving import app, reloading
 from gdcore.serving.session import Session
 
-OLD, NEW = exported() / "bundle", exported("crf") / "bundle"
-
 
 def test_it_goes_over_without_dropping_a_request(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     monkeypatch.setattr(app, "follow", lambda *given: reloading.follow(*given, seconds=0.05))
-    present: dict[str, Path | None] = {"bundle": OLD}
+    old, new = exported() / "bundle", exported("crf") / "bundle"
+    present: dict[str, Path | None] = {"bundle": old}
 
     def where() -> Path:
         if present["bundle"] is None:
@@ -25,7 +24,7 @@ def test_it_goes_over_without_dropping_a_request(monkeypatch: pytest.MonkeyPatch
         return present["bundle"]
 
     statuses: list[int] = []
-    with serve({"champion": OLD}, followed={"champion": where}) as running:
+    with serve({"champion": old}, followed={"champion": where}) as running:
 
         def ask() -> None:
             while not over.is_set():
@@ -38,7 +37,7 @@ def test_it_goes_over_without_dropping_a_request(monkeypatch: pytest.MonkeyPatch
         askers = [threading.Thread(target=ask) for _ in range(4)]
         for each in askers:
             each.start()
-        for bundle, name in ((NEW, "crf"), (None, "crf"), (OLD, "cnn"), (NEW, "crf"), (OLD, "cnn")):
+        for bundle, name in ((new, "crf"), (None, "crf"), (old, "cnn"), (new, "crf"), (old, "cnn")):
             present["bundle"] = bundle
             end = time.monotonic() + 30
             time.sleep(0.3)
@@ -49,7 +48,7 @@ def test_it_goes_over_without_dropping_a_request(monkeypatch: pytest.MonkeyPatch
         for each in askers:
             each.join()
         figures = running.http.get("/metrics").text
-        assert running.texts(seed=3) == Session(OLD).generate(seed=3)
+        assert running.texts(seed=3) == Session(old).generate(seed=3)
     assert set(statuses) == {200}
     assert 'gdflow_reloads_total{model="champion",outcome="taken in"} 4.0' in figures
     assert [r.getMessage() for r in caplog.records].count("a bundle cannot be used; the one before it stays") == 1

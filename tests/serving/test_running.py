@@ -20,7 +20,10 @@ from flows.cli import app
 from gdcore.serving.keys import Keys
 from gdcore.serving.session import Session
 
-BUNDLE = exported() / "bundle"
+
+@pytest.fixture(scope="module")
+def bundle() -> Path:
+    return exported() / "bundle"
 
 
 @contextmanager
@@ -43,11 +46,11 @@ def refused(*arguments: str) -> str:
     return done.stderr
 
 
-def test_sigterm_finishes_what_runs_and_refuses_what_comes():
-    with served("--bundle", f"small={BUNDLE}", "--port", "0") as (process, told):
+def test_sigterm_finishes_what_runs_and_refuses_what_comes(bundle: Path):
+    with served("--bundle", f"small={bundle}", "--port", "0") as (process, told):
         assert told["models"] == ["small"]
         with httpx.Client(base_url=told["url"], timeout=60) as http:
-            expected = Session(BUNDLE).generate(128, seed=2)
+            expected = Session(bundle).generate(128, seed=2)
             found: list[str] = []
 
             def ask() -> None:
@@ -72,8 +75,8 @@ def test_sigterm_finishes_what_runs_and_refuses_what_comes():
 
 
 @pytest.mark.slow
-def test_killed_under_load_it_starts_again_on_its_port():
-    with served("--bundle", str(BUNDLE), "--port", "0") as (process, told):
+def test_killed_under_load_it_starts_again_on_its_port(bundle: Path):
+    with served("--bundle", str(bundle), "--port", "0") as (process, told):
         over = threading.Event()
 
         def ask() -> None:
@@ -89,7 +92,7 @@ def test_killed_under_load_it_starts_again_on_its_port():
         time.sleep(2)
         process.kill()
         assert process.wait(10) == -signal.SIGKILL
-        with served("--bundle", str(BUNDLE), "--port", told["url"].rpartition(":")[2]) as (_, again):
+        with served("--bundle", str(bundle), "--port", told["url"].rpartition(":")[2]) as (_, again):
             assert again["url"] == told["url"]
             assert httpx.post(f"{again['url']}/v1/completions", json={"seed": 1}, timeout=60).status_code == 200
             over.set()
@@ -104,15 +107,15 @@ def test_importing_a_session_takes_little():
     assert min(seconds) < 0.3
 
 
-def test_what_cannot_be_served(tmp_path: Path):
+def test_what_cannot_be_served(bundle: Path, tmp_path: Path):
     assert "is no bundle. Give one with --bundle" in refused("--bundle", str(tmp_path))
-    assert "two bundles would be named" in refused("--bundle", f"a={BUNDLE}", "--bundle", f"a={BUNDLE}")
+    assert "two bundles would be named" in refused("--bundle", f"a={bundle}", "--bundle", f"a={bundle}")
     assert "--name says which champion" in refused("--name", "news")
     assert "has no champion named" in refused("--champion", "--home", str(tmp_path))
-    assert "slots: Input should be greater" in refused("--bundle", str(BUNDLE), "--set", "slots=0")
-    assert "no such key; did you mean slots?" in refused("--bundle", str(BUNDLE), "--set", "slot=3")
-    assert "expected a file of names and hashes" in refused("--bundle", str(BUNDLE), "--keys", str(tmp_path / "none"))
-    assert "cannot listen on 127.0.0.1, port 1" in refused("--bundle", str(BUNDLE), "--port", "1") or os.geteuid() == 0
+    assert "slots: Input should be greater" in refused("--bundle", str(bundle), "--set", "slots=0")
+    assert "no such key; did you mean slots?" in refused("--bundle", str(bundle), "--set", "slot=3")
+    assert "expected a file of names and hashes" in refused("--bundle", str(bundle), "--keys", str(tmp_path / "none"))
+    assert "cannot listen on 127.0.0.1, port 1" in refused("--bundle", str(bundle), "--port", "1") or os.geteuid() == 0
 
 
 def test_a_new_key():
