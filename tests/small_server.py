@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from gdcore.serving.app import Serving, create_app
+from gdcore.serving.admission import Serving
+from gdcore.serving.app import create_app
 from gdcore.serving.keys import Keys
 from gdcore.serving.limits import Limits
 from gdcore.serving.running import server

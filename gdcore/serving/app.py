@@ -1,4 +1,4 @@
-"""The HTTP server's routes: OpenAI's completions, KServe's health, metrics, and what only gdflow has (score, next …).
+"""The HTTP server's routes: OpenAI's completions, metrics, and what only gdflow has (score, next, classify).
 
 `create_app` makes an ASGI application; `gdcore.serving.running` gives it a socket and an end.
 """
@@ -6,90 +6,24 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.responses import StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from gdcore.serving import schema
+from gdcore.serving import kserve, schema
+from gdcore.serving.admission import Here, Serving, admitted, permitted
 from gdcore.serving.answering import answered, scored, streamed
-from gdcore.serving.batching import Busy, Closed
 from gdcore.serving.keys import Keys
-from gdcore.serving.limits import Asgi, Limited, Limits, Refused, problem
-from gdcore.serving.models import Model, Models
-from gdcore.serving.observing import Metrics, Observed
+from gdcore.serving.limits import Asgi, Limited, Limits
+from gdcore.serving.models import Model
+from gdcore.serving.observing import Observed
+from gdcore.serving.problems import HANDLERS, PROBLEMS
 from gdcore.serving.reloading import follow
 
-bearer = HTTPBearer(auto_error=False, description="An API key, where the server was started with any.")
-
-
-class Serving:
-    """What the routes share."""
-
-    def __init__(self, bundles: Mapping[str, Path], limits: Limits, keys: Keys) -> None:
-        self.version = _version()
-        self.metrics, self.limits, self.keys = Metrics(self.version), limits, keys
-        self.models = Models(bundles, limits, self.metrics)
-        self.draining = False
-        """Whether the server was told to stop: what runs is finished, nothing new is begun."""
-        self.observed: Observed
-        """The outermost layer, which knows how many requests are being answered."""
-
-    @property
-    def status(self) -> str:
-        if self.draining:
-            return "draining"
-        return "ok" if all(model.ready for model in self.models) else "failed"
-
-
-def serving_of(request: Request) -> Serving:
-    return request.app.state.serving
-
-
-Here = Annotated[Serving, Depends(serving_of)]
-
-
-async def permitted(
-    request: Request, here: Here, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-) -> None:
-    """Raises Refused for a request without a key, where keys are asked for."""
-    if len(here.keys):
-        owner = here.keys.owner(given.credentials) if given else None
-        if owner is None:
-            what = "is not known" if given else "is missing: send it as `Authorization: Bearer KEY`"
-            raise Refused(401, f"the API key {what}", "invalid_api_key")
-        request.scope["told"]["key"] = owner
-
-
-async def admitted(here: Here) -> None:
-    """Raises Refused while the server drains."""
-    if here.draining:
-        raise Refused(503, "the server is about to stop: ask another, or again later", "draining", seconds=5)
-
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": schema.ProblemResponse, "description": what}
-    for status, what in {
-        400: "The request cannot be answered; the message says why.",
-        401: "No key, or one that is not known.",
-        404: "No such model.",
-        408: "The body came too slowly.",
-        413: "The body is too large.",
-        422: "Never: such requests are answered with 400.",
-        429: "Too many texts wait; `Retry-After` says when to try again.",
-        503: "The server is about to stop.",
-        504: "It took too long.",
-    }.items()
-    if status != 422
-}
-open_routes = APIRouter()
 routes = APIRouter(dependencies=[Depends(permitted)], responses={401: PROBLEMS[401], 404: PROBLEMS[404]})
 work = APIRouter(dependencies=[Depends(permitted), Depends(admitted)], responses=PROBLEMS)
 
@@ -153,56 +87,6 @@ async def metrics(here: Here) -> Response:
     return Response(generate_latest(here.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@open_routes.get("/health", responses={503: {"model": schema.Health}})
-async def health(here: Here, response: Response) -> schema.Health:
-    """Whether the server answers requests."""
-    response.status_code = 200 if here.status == "ok" else 503
-    return schema.Health(status=here.status)  # pyright: ignore[reportArgumentType]
-
-
-@open_routes.get("/v2/health/live")
-async def live() -> schema.Live:
-    """KServe: whether the process lives."""
-    return schema.Live(live=True)
-
-
-@open_routes.get("/v2/health/ready", responses={503: {"model": schema.Ready}})
-async def ready(here: Here, response: Response) -> schema.Ready:
-    """KServe: whether all models can be asked."""
-    response.status_code = 200 if here.status == "ok" else 503
-    return schema.Ready(ready=here.status == "ok")
-
-
-@routes.get("/v2")
-async def server_metadata(here: Here) -> schema.Server:
-    """KServe: what this is."""
-    return schema.Server(name="gdflow", version=here.version, extensions=[])
-
-
-@routes.get("/v2/models/{name}")
-async def model_metadata(name: str, here: Here) -> schema.ModelMetadata:
-    """KServe: what goes into a model's graph and comes out, as the bundle's manifest describes it."""
-    model = here.models.get(name)
-    graphs = model.session.manifest["graphs"]
-    graph = graphs.get("generate.onnx") or graphs["classifier.onnx"]
-    return schema.ModelMetadata(
-        name=model.name,
-        versions=[],
-        platform="onnxruntime_onnx",
-        inputs=[_tensor(value) for value in graph["inputs"]],
-        outputs=[_tensor(value) for value in graph["outputs"]],
-    )
-
-
-@routes.get("/v2/models/{name}/ready", responses={503: {"model": schema.ModelReady}})
-async def model_ready(name: str, here: Here, response: Response) -> schema.ModelReady:
-    """KServe: whether a model can be asked."""
-    model = here.models.get(name)
-    can = model.ready and not here.draining
-    response.status_code = 200 if can else 503
-    return schema.ModelReady(name=model.name, ready=can)
-
-
 def _listed(model: Model) -> schema.Listed:
     manifest = model.session.manifest
     return schema.Listed(
@@ -214,12 +98,6 @@ def _listed(model: Model) -> schema.Listed:
         discriminator=(manifest.get("discriminator") or {}).get("name"),
         license=manifest["license"],
     )
-
-
-def _tensor(described: Mapping[str, Any]) -> schema.Tensor:
-    kinds = {"float": "FP32", "int64": "INT64", "bool": "BOOL"}
-    shape = [size if isinstance(size, int) else -1 for size in described["shape"]]
-    return schema.Tensor(name=described["name"], datatype=kinds[described["dtype"]], shape=shape)
 
 
 def create_app(
@@ -250,7 +128,7 @@ def create_app(
 
     app = FastAPI(title="gdflow", version=serving.version, lifespan=lifespan)
     app.state.serving = serving
-    for router in (open_routes, routes, work):
+    for router in (kserve.open_routes, kserve.routes, routes, work):
         app.include_router(router)
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
@@ -262,48 +140,3 @@ def create_app(
         inner = allowed
     serving.observed = Observed(Limited(inner, serving.limits), serving.metrics)
     return serving.observed, serving
-
-
-async def _refused(request: Request, error: Any) -> Response:
-    return JSONResponse(error.body, error.status, error.headers)
-
-
-async def _invalid(request: Request, error: Any) -> Response:
-    message, key = schema.told(error.errors()[0])
-    # A lone surrogate cannot be encoded: a client that sent one gets it back escaped.
-    message = message.encode("utf-8", "backslashreplace").decode()
-    return JSONResponse(problem(message, param=key, code="bad_value"), 400)
-
-
-async def _unusable(request: Request, error: Any) -> Response:
-    message = str(error).encode("utf-8", "backslashreplace").decode()
-    return JSONResponse(problem(message, code="bad_value"), 400)
-
-
-async def _http(request: Request, error: Any) -> Response:
-    return JSONResponse(problem(str(error.detail), code="http"), error.status_code, error.headers)
-
-
-async def _busy(request: Request, error: Any) -> Response:
-    return await _refused(request, Refused(429, str(error), "busy", seconds=error.seconds))
-
-
-async def _closed(request: Request, error: Any) -> Response:
-    return await _refused(request, Refused(503, str(error), "closed", seconds=1))
-
-
-HANDLERS: dict[Any, Any] = {
-    Refused: _refused,
-    RequestValidationError: _invalid,
-    ValueError: _unusable,
-    HTTPException: _http,
-    Busy: _busy,
-    Closed: _closed,
-}
-
-
-def _version() -> str:
-    try:
-        return metadata.version("gdflow")
-    except metadata.PackageNotFoundError:
-        return "unknown"

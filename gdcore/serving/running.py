@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gdcore.serving.app import Serving
+from gdcore.serving.admission import Serving
 from gdcore.serving.limits import Asgi
 
 KEEP_ALIVE = 30

@@ -18,13 +18,12 @@ from gdcore.errors import UserError
 from gdcore.serving import spans, suggesting
 from gdcore.serving.arguments import Manner, manner, whole
 from gdcore.serving.manifest import read_manifest
+from gdcore.serving.rows import BATCH_SIZE, by_length, padded
 from gdcore.serving.runtime import Array, Graph
 from gdcore.serving.stepping import Group, Stepper, Writing
 from gdcore.serving.telling import Teller
 from gdcore.tokenizer import BOS, EOS, PAD, SEP, Tokenizer
 from gdcore.uniforms import candidate_seeds, row_seeds
-
-BATCH_SIZE = 128
 
 
 class Session:
@@ -167,8 +166,9 @@ class Session:
 
     def teller(self, prompt: str | None, stop: Sequence[str] = ()) -> Teller:
         """What makes pieces of text of a text's tokens."""
-        continued = prompt is not None and prompt.strip() and not self.prompted
-        return Teller(self.tokenizer, self._begun([prompt])[0] if continued else (), stop)
+        if self.prompted or prompt is None or not prompt.strip():
+            return Teller(self.tokenizer, stop=stop)
+        return Teller(self.tokenizer, self._begun([prompt])[0], stop)
 
     def stepper(self) -> Stepper:
         """`decode.onnx`, opened. Raises UserError for a bundle that has none."""
@@ -191,7 +191,7 @@ class Session:
 
     def _next_logprobs(self, rows: list[list[int]]) -> Array:
         """Log-probabilities (B, V) of what follows each row."""
-        tokens_BT, lengths_B = _padded(rows)
+        tokens_BT, lengths_B = padded(rows)
         logits_BV = self._graph("model")(["next_logits"], tokens=tokens_BT, lengths=lengths_B)[0].astype(np.float64)
         logits_BV -= logits_BV.max(axis=1, keepdims=True)
         return logits_BV - np.log(np.exp(logits_BV).sum(axis=1, keepdims=True))
@@ -205,7 +205,7 @@ class Session:
 
         Raises ValueError for a text that does not fit the context.
         """
-        return _by_length(*self._sequences(texts, prompts), self._nll).tolist()
+        return by_length(*self._sequences(texts, prompts), self._nll).tolist()
 
     def judge(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[float]:
         """The discriminator's verdict on each text, 0 to 1: more is more like real text.
@@ -214,7 +214,7 @@ class Session:
 
         Raises ValueError for a text that does not fit the context, UserError if the bundle has no discriminator.
         """
-        logits = _by_length(*self._sequences(texts, prompts), self._logits)
+        logits = by_length(*self._sequences(texts, prompts), self._logits)
         return (0.5 * (1 + np.tanh(0.5 * logits))).tolist()
 
     def classify(
@@ -225,7 +225,7 @@ class Session:
         Raises ValueError for a text that does not fit the context, UserError if the bundle holds no classifier.
         """
         top = whole("top", top, 1)
-        logits_BK = _by_length(*self._sequences(texts, prompts), self._class_logits)
+        logits_BK = by_length(*self._sequences(texts, prompts), self._class_logits)
         if not len(logits_BK):
             return []
         mass_BK = np.exp(logits_BK - logits_BK.max(axis=1, keepdims=True))
@@ -251,7 +251,7 @@ class Session:
         self, given: list[list[int]], seeds_B: Array, candidates: int, settings: Mapping[str, np.generic | int]
     ) -> list[list[int]]:
         """Whole sequences, from BOS to EOS where they have one, written on from what is given."""
-        prompt_ids, prompt_lengths = _padded(given)
+        prompt_ids, prompt_lengths = padded(given)
         seeds_BC = candidate_seeds(seeds_B, candidates)
         (new_BN,) = self._graph("generate")(
             prompt_ids=prompt_ids, prompt_lengths=prompt_lengths, seeds=seeds_BC.ravel(), **settings
@@ -265,8 +265,8 @@ class Session:
         """What candidates are chosen by, (B, C)."""
         starts = [length for length in given for _ in range(candidates)]
         if choose == "likelihood":
-            return -_by_length(drawn, starts, self._nll).reshape(-1, candidates)
-        return _by_length(drawn, starts, self._logits).reshape(-1, candidates)
+            return -by_length(drawn, starts, self._nll).reshape(-1, candidates)
+        return by_length(drawn, starts, self._logits).reshape(-1, candidates)
 
     def _nll(self, tokens_BT: Array, lengths_B: Array, given_B: Array) -> Array:
         """NLL per token (B,) of what stands behind the given tokens."""
@@ -335,25 +335,3 @@ class Session:
                     raise UserError(f"{self.bundle} has no {path.name}: it was made by {made}, for something else")
                 self._graphs[name] = Graph(path, self._threads)
             return self._graphs[name]
-
-
-def _padded(rows: Sequence[Sequence[int]]) -> tuple[Array, Array]:
-    """Ids (B, T), padded on the right, and lengths (B)."""
-    lengths_B = np.array([len(row) for row in rows])
-    tokens_BT = np.full((len(rows), lengths_B.max()), PAD)
-    for tokens_T, row in zip(tokens_BT, rows, strict=True):
-        tokens_T[: len(row)] = row
-    return tokens_BT, lengths_B
-
-
-def _by_length(rows: list[list[int]], given: list[int], measure: Callable[[Array, Array, Array], Array]) -> Array:
-    """`measure(tokens_BT, lengths_B, given_B)` of all rows (B, …), in batches of like length."""
-    if not rows:
-        return np.empty(0)
-    parts: list[Array] = []
-    order = np.argsort([len(row) for row in rows], kind="stable")
-    for start in range(0, len(rows), BATCH_SIZE):
-        chosen_B: list[int] = order[start : start + BATCH_SIZE].tolist()
-        tokens_BT, lengths_B = _padded([rows[i] for i in chosen_B])
-        parts.append(measure(tokens_BT, lengths_B, np.array([given[i] for i in chosen_B])))
-    return np.concatenate(parts)[np.argsort(order)]

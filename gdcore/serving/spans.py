@@ -3,14 +3,14 @@
 Shapes: B texts, T tokens.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from gdcore.serving.rows import BATCH_SIZE, padded
 from gdcore.serving.runtime import Array, Graph
-from gdcore.tokenizer import PAD, Tokenizer
-
-BATCH_SIZE = 128
+from gdcore.tokenizer import Tokenizer
 
 
 class Span(NamedTuple):
@@ -22,17 +22,13 @@ class Span(NamedTuple):
     """How probably its tokens are fake, on average."""
 
 
-def token_probabilities(judge: Graph, rows: list[list[int]]) -> list[Array]:
+def token_probabilities(judge: Graph, rows: Sequence[Sequence[int]]) -> list[Array]:
     """How probably each token of each row is real."""
     found: list[Array] = []
     for start in range(0, len(rows), BATCH_SIZE):
-        some = rows[start : start + BATCH_SIZE]
-        lengths_B = np.array([len(row) for row in some])
-        tokens_BT = np.full((len(some), lengths_B.max()), PAD)
-        for tokens_T, row in zip(tokens_BT, some, strict=True):
-            tokens_T[: len(row)] = row
+        tokens_BT, lengths_B = padded(rows[start : start + BATCH_SIZE])
         (real_BT,) = judge(["token_probabilities"], tokens=tokens_BT, lengths=lengths_B)
-        found += [real_T[: len(row)] for real_T, row in zip(real_BT, some, strict=True)]
+        found += [real_T[:length] for real_T, length in zip(real_BT, lengths_B, strict=True)]
     return found
 
 
