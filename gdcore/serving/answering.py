@@ -26,12 +26,9 @@ async def answered(find: Finder, asked: CompletionRequest, request: Request, lim
     work = await completing(find, asked, limits)
     answer, gone = asyncio.create_task(work.written()), asyncio.create_task(_gone(request))
     try:
-        await asyncio.wait({answer, gone}, timeout=limits.deadline, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            if gone.done():
-                request.scope["told"]["status"] = 499
-                return Response(status_code=499)
-            raise _too_late(limits)
+            return Response(status_code=499)  # which nobody hears, but for the log
         choices = answer.result()
     finally:
         work.let_go()
@@ -44,25 +41,22 @@ async def answered(find: Finder, asked: CompletionRequest, request: Request, lim
 
 async def streamed(find: Finder, asked: CompletionRequest, request: Request, limits: Limits) -> AsyncIterator[bytes]:
     """Server-sent events. What cannot be begun is refused before the first."""
-    return _events(await completing(find, asked, limits), request, limits)
+    return _events(await completing(find, asked, limits), request)
 
 
-async def _events(work: Completing, request: Request, limits: Limits) -> AsyncIterator[bytes]:
+async def _events(work: Completing, request: Request) -> AsyncIterator[bytes]:
     start, first = time.perf_counter(), True
     usage = work.asked.stream_options and work.asked.stream_options.include_usage
     head = _head(work) | ({"usage": None} if usage else {})
     try:
-        async with asyncio.timeout(limits.deadline):
-            async for choice in work.pieces():
-                if first:
-                    work.model.metrics.first.labels(work.model.name).observe(time.perf_counter() - start)
-                    first = False
-                yield _event({**head, "choices": [choice.model_dump()]})
+        async for choice in work.pieces():
+            if first:
+                work.model.metrics.first.labels(work.model.name).observe(time.perf_counter() - start)
+                first = False
+            yield _event({**head, "choices": [choice.model_dump()]})
         if usage:
             yield _event({**head, "choices": list[Choice](), "usage": work.usage().model_dump()})
         yield DONE
-    except TimeoutError:
-        yield _event(_too_late(limits).body)
     except Refused as error:
         yield _event(error.body)
     finally:
@@ -90,11 +84,6 @@ async def _gone(request: Request) -> None:
     """Ends when the client leaves."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _too_late(limits: Limits) -> Refused:
-    message = f"it took longer than {limits.deadline:g} seconds, the server's deadline: ask for fewer or shorter texts"
-    return Refused(504, message, "deadline")
 
 
 def _head(work: Completing) -> dict[str, Any]:

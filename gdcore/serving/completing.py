@@ -2,16 +2,16 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
-from itertools import count
+from itertools import accumulate, count
 
 from gdcore.serving.arguments import Manner
 from gdcore.serving.batching import Closed
 from gdcore.serving.limits import Limits, Refused
 from gdcore.serving.models import Model
 from gdcore.serving.schema import Choice, CompletionRequest, Logprobs, Usage
-from gdcore.serving.stepping import Likelihood
 from gdcore.tokenizer import EOS, MARK, SEP, Tokenizer
 from gdcore.uniforms import row_seeds
 
@@ -85,7 +85,7 @@ class Completing:
             for i, prompt in enumerate(prompts)
             for j in range(self.best_of)
         ]
-        self._changed = asyncio.Event()
+        self._changed, self._until = asyncio.Event(), asyncio.get_running_loop().time() + limits.deadline
         for draft in self.drafts:
             model.post.expect(draft.writing, self._changed, asked.stream)
         try:
@@ -102,11 +102,9 @@ class Completing:
             self.model.post.forget(draft.writing)
 
     async def written(self) -> list[Choice]:
-        """All texts, when they have ended. Raises Refused where the model failed."""
+        """All texts, when they have ended. Raises Refused after the deadline, or where the model failed."""
         while not all(draft.writing.over for draft in self.drafts):
-            await self._changed.wait()
-            self._changed.clear()
-        self._lost()
+            await self._change()
         for draft in self.drafts:
             draft.end()
         kept = self.drafts if self.best_of == self.asked.n else await self._best()
@@ -128,9 +126,7 @@ class Completing:
         for i in [i for i in open_ if self.drafts[i].begin]:
             yield Choice(text=self.drafts[i].begin, index=i)
         while open_:
-            await self._changed.wait()
-            self._changed.clear()
-            self._lost()
+            await self._change()
             for i in sorted(open_):
                 draft = self.drafts[i]
                 if over := draft.writing.over:
@@ -151,7 +147,16 @@ class Completing:
         wrote = sum(len(draft.writing.drawn) for draft in self.drafts)
         return Usage(prompt_tokens=read, completion_tokens=wrote, total_tokens=read + wrote)
 
-    def _lost(self) -> None:
+    async def _change(self) -> None:
+        """Wait until a text has gone on or ended. Raises Refused after the deadline, or where the model has failed."""
+        try:
+            async with asyncio.timeout_at(self._until):
+                await self._changed.wait()
+        except TimeoutError:
+            seconds = self._limits.deadline
+            message = f"it took longer than {seconds:g} seconds, the server's deadline: ask for fewer or shorter texts"
+            raise Refused(504, message, "deadline") from None
+        self._changed.clear()
         if any(draft.writing.cancelled for draft in self.drafts):
             raise Refused(503, "the model failed and is being restarted: try again", "model_failed", seconds=5)
 
@@ -177,22 +182,22 @@ class Completing:
         likelihoods = list(draft.writing.likelihoods)
         if not draft.echo:
             likelihoods = likelihoods[len(draft.writing.given) - 1 :]
-        return _logprobs([each for each in likelihoods if each.token not in (EOS, SEP)], self._surfaces, start)
-
-
-def _logprobs(likelihoods: Sequence[Likelihood], surfaces: "Surfaces", start: int) -> Logprobs:
-    offsets, offset = list[int](), 0
-    for each in likelihoods:
-        offsets.append(offset)
-        offset += len(surfaces[each.token])
-    some = likelihoods[start:]
-    best = [{surfaces[token]: logprob for token, logprob in each.best} for each in some]
-    return Logprobs(
-        tokens=[surfaces[each.token] for each in some],
-        token_logprobs=[each.logprob for each in some],
-        top_logprobs=best if any(best) else None,
-        text_offset=offsets[start:],
-    )
+        likelihoods = [each for each in likelihoods if each.token not in (EOS, SEP)]
+        pieces = [self._surfaces[each.token] for each in likelihoods]
+        if pieces and (draft.echo or not draft.before or self.model.session.prompted):
+            pieces[0] = pieces[0].removeprefix(" ")  # nothing stands before it
+        offsets = [0, *accumulate(map(len, pieces))]
+        end = len(pieces)
+        if draft.teller.stopped:  # tokens of which nothing is left are not told
+            end = bisect_left(offsets, len(draft.begin + draft.text))
+        some = likelihoods[start:end]
+        best = [{self._surfaces[token]: logprob for token, logprob in each.best} for each in some]
+        return Logprobs(
+            tokens=pieces[start:end],
+            token_logprobs=[each.logprob for each in some],
+            top_logprobs=best if any(best) else None,
+            text_offset=offsets[start:end],
+        )
 
 
 class Surfaces:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary, WeakSet
 
 from gdcore.errors import UserError
 from gdcore.serving.batching import Batcher, Busy
@@ -24,8 +25,9 @@ class Post:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._events: dict[Writing, asyncio.Event] = {}
-        self._streamed: set[Writing] = set()
+        # Weak: a stream that is broken off before it began says goodbye to nobody.
+        self._events: WeakKeyDictionary[Writing, asyncio.Event] = WeakKeyDictionary()
+        self._streamed: WeakSet[Writing] = WeakSet()
 
     def expect(self, writing: Writing, event: asyncio.Event, each_token: bool) -> None:
         """Set the event when the text has ended, or whenever it went on."""

@@ -85,12 +85,16 @@ def test_logprobs(running: Running, opened: Session):
     ).json()
     (choice,) = answer["choices"]
     told = choice["logprobs"]
-    assert "".join(told["tokens"]).strip() == choice["text"]
+    assert "".join(told["tokens"]) == choice["text"]
     assert len(told["tokens"]) == answer["usage"]["total_tokens"]
     assert all(len(best) == 3 for best in told["top_logprobs"])
     finish = choice["finish_reason"] == "stop"
     nll = opened.score([choice["text"]])[0] * (len(told["tokens"]) + finish)
     assert -sum(told["token_logprobs"]) == pytest.approx(nll, abs=10 if finish else 1e-2)
+    assert [choice["text"][at:].startswith(token) for at, token in zip(told["text_offset"], told["tokens"])]
+    asked = {"seed": 4, "logprobs": 0, "stop": choice["text"][20:24], "prompt": "bal gut"}
+    (cut,) = running.http.post("/v1/completions", json=asked).json()["choices"]
+    assert len(cut["logprobs"]["tokens"]) == len(cut["text"].split()) < len(told["tokens"]) - 2
     streamed = events(running, prompt="bal gut", logprobs=0, seed=4)
     tokens = [token for event in streamed for token in event["choices"][0]["logprobs"]["tokens"]]
     assert tokens == told["tokens"][2:]
