@@ -126,7 +126,7 @@ def create_app(
         serving.models.retire()
         await serving.models.ended()
 
-    app = FastAPI(title="gdflow", version=serving.version, lifespan=lifespan)
+    app = FastAPI(title="gdflow", version=serving.version, lifespan=lifespan, redoc_url=None)
     app.state.serving = serving
     for router in (kserve.open_routes, kserve.routes, routes, work):
         app.include_router(router)
