@@ -1,7 +1,6 @@
 """`gdflow serve`; `flows.cli` has the others. Needs no torch and no Prefect."""
 
-import asyncio
-import socket
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,8 @@ from flows.options import HERE, NONE, Home, Json
 from gdcore.errors import UserError
 
 if TYPE_CHECKING:
+    from socket import socket as Socket
+
     from gdcore.serving.keys import Keys
 
 EXAMPLES = """Examples:\n
@@ -55,6 +56,8 @@ def serve(
 ) -> None:
     """Answer requests for texts over HTTP, as OpenAI's completions do; SIGTERM ends it when all are answered."""
     _check_installed()
+    import asyncio
+
     from gdcore.serving.keys import new_key as make_key
 
     if new_key:
@@ -78,7 +81,7 @@ def serve(
     listening = _listen(host, port)
     address, taken = listening.getsockname()[:2]
     url = f"http://{f'[{address}]' if ':' in address else address}:{taken}"
-    answer({"url": url, "models": list(bundles), "keys": len(serving.keys), "pid": _pid()}, json, _show)
+    answer({"url": url, "models": list(bundles), "keys": len(serving.keys), "pid": os.getpid()}, json, _show)
     sys.stdout.flush()
     # Of two threads that compute in turns each would wait 5 ms for the interpreter, ten times as long as a step takes.
     sys.setswitchinterval(0.0005)
@@ -132,7 +135,9 @@ def _keys(file: Path | None, text: str) -> "Keys":
     return Keys(content, f"--keys {file}")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int) -> "Socket":
+    import socket
+
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -140,12 +145,6 @@ def _listen(host: str, port: int) -> socket.socket:
         raise UserError(
             f"cannot listen on {host}, port {port}: {error.strerror}. Give another --host or --port."
         ) from None
-
-
-def _pid() -> int:
-    import os
-
-    return os.getpid()
 
 
 def _show_key(result: dict[str, Any]) -> None:

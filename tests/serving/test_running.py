@@ -1,6 +1,7 @@
 """The command, as a process: it says where it listens, finishes what it has begun, and starts again after any end."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from small_bundle import exported
 from typer.testing import CliRunner
 
 from flows.cli import app
+from gdcore.artifacts import Ref, Store
+from gdcore.release.champion import Champion, Decision, now
 from gdcore.serving.keys import Keys
 from gdcore.serving.session import Session
 
@@ -123,3 +126,25 @@ def test_what_cannot_be_served(bundle: Path, tmp_path: Path):
 def test_a_new_key():
     made = json.loads(CliRunner().invoke(app, ["serve", "--new-key", "newsroom", "--json"]).stdout)
     assert Keys(made["line"]).owner(made["key"]) == "newsroom"
+
+
+@pytest.mark.slow
+def test_it_follows_the_champion(bundle: Path, tmp_path: Path):
+    """A decision is all it takes; whoever asks meanwhile is answered."""
+    champion, refs = Champion(Store(tmp_path / "artifacts")), list[Ref]()
+    for i, folder in enumerate([bundle, exported("crf") / "bundle"]):
+        refs.append(Ref(kind="export", recipe=f"{i}" * 64, content=f"{i}" * 64))
+        shutil.copytree(folder, champion.store.path(refs[-1]) / "bundle")
+    decided = {"when": now(), "outcome": "approved", "by": "me", "why": "", "run": "r", "about": "", "beside": {}}
+    champion.decide(Decision(**decided, bundle=refs[0], against=None))
+    with served("--champion", "--home", str(tmp_path), "--port", "0") as (process, told):
+        assert told["models"] == ["champion"]
+        with httpx.Client(base_url=told["url"], timeout=60) as http:
+            assert http.get("/v1/models/champion").json()["discriminator"] == "cnn"
+            champion.decide(Decision(**decided, bundle=refs[1], against=refs[0]))
+            end = time.monotonic() + 60
+            while http.get("/v1/models/champion").json()["discriminator"] != "crf":
+                assert http.post("/v1/completions", json={}).status_code == 200
+                assert time.monotonic() < end
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
