@@ -17,6 +17,7 @@ from gdcore.config import RunConfig
 from gdcore.corpora.config import CorpusConfig
 from gdcore.corpora.naming import corpus_name, corpus_source
 from gdcore.errors import UserError
+from gdcore.mirror import Mirror
 from gdcore.runs import Run
 from tasks import ancestry
 from tasks.evaluation import judgement
@@ -49,6 +50,8 @@ def recording(home: Path, preset: str, config: RunConfig) -> Iterator[Run]:
     refused = False
     try:
         log.info("run %s", run.folder)
+        if run.mirror:
+            Mirror(run.mirror)  # one that cannot be used is told before the hours, not after them
         yield run
     except UserError as error:
         refused = not run.refs

@@ -74,7 +74,7 @@ def _ended(child: subprocess.Popen[str], stop: Path) -> tuple[str, str]:
 
 def _rehearse(plan: Plan) -> None:
     """Put the players of every system together once. Raises UserError: at once, not when the first hours are over."""
-    from gdcore.training.phases import rehearse
+    from gdcore.training.rehearsal import rehearse
 
     for system in plan.systems:
         config = resolve(plan.preset, plan.overrides(system))

@@ -11,6 +11,7 @@ from flows.parameters import Preset, overrides
 from flows.presets import resolve
 from flows.recording import challenger, finish, recording, run_name
 from gdcore.corpora.config import CorpusConfig
+from gdcore.training.rehearsal import rehearse
 from tasks.ancestry import ancestor_of
 from tasks.corpus import read_corpus
 from tasks.evaluation import evaluate
@@ -45,6 +46,7 @@ def train(
     """
     config = resolve(preset, overrides(corpus.model_dump(exclude_defaults=True), seed, settings))
     with recording(home, preset, config) as run:
+        rehearse(config.generator, config.discriminator, config.objective)
         texts = read_corpus(run, config.corpus)
         ancestor = ancestor_of(run, config, texts)
         tokens = tokenize(run, config, texts, ancestor)

@@ -185,10 +185,28 @@ class Store:
             created=time.time(),
             about=dict(about or {}),
         )
-        target = draft / "manifest.json"
-        target.write_text(manifest.model_dump_json(indent=1))
-        synced(target)
-        for folder in {path.parent for path in paths} | {draft}:
+        (draft / "manifest.json").write_text(manifest.model_dump_json(indent=1))
+        return self._placed(draft, manifest, recipe)
+
+    def adopt(self, draft: Path, kind: str, recipe: str) -> Ref | None:
+        """Make a draft that was copied from another store, manifest and all, the artifact of its recipe.
+
+        None, and a warning, unless every byte is as its manifest says.
+        """
+        if complaint := _complaint(draft, kind, recipe, thorough=True):
+            log.warning("a copy of %s is not what it should be (%s): left aside", _name(kind, recipe), complaint)
+            return None
+        manifest = _manifest(draft)
+        for name, file in manifest.files.items():
+            synced(draft / name)
+            os.utime(draft / name, ns=(file.mtime_ns, file.mtime_ns))  # else it would be hashed at every look
+        return self._placed(draft, manifest, recipe)
+
+    def _placed(self, draft: Path, manifest: Manifest, recipe: str) -> Ref:
+        """Rename a whole draft into its place, durably; where a rival was quicker, the rival's stands."""
+        kind = manifest.kind
+        synced(draft / "manifest.json")
+        for folder in {(draft / name).parent for name in manifest.files} | {draft}:
             synced(folder)
         final = self._folder(kind, recipe)
         _made(final.parent)
@@ -266,7 +284,7 @@ def _complaint(folder: Path, kind: str, recipe: str, *, thorough: bool) -> str |
     if manifest.content != digest({name: file.sha256 for name, file in manifest.files.items()}):
         return "manifest.json contradicts itself"
     for name, file in manifest.files.items():
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        if escapes(name):
             return f"manifest.json points outside: {name}"
         try:
             stat = (folder / name).stat()
@@ -277,6 +295,11 @@ def _complaint(folder: Path, kind: str, recipe: str, *, thorough: bool) -> str |
         if (thorough or stat.st_mtime_ns != file.mtime_ns) and file_digest(folder / name) != file.sha256:
             return f"{name} has other bytes than were published"
     return None
+
+
+def escapes(name: str) -> bool:
+    """Whether a file's name in a manifest leads out of the artifact's folder."""
+    return PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts
 
 
 def _published(path: Path) -> File:

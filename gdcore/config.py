@@ -4,9 +4,9 @@ Precedence: typed defaults ← preset ← overrides (`finetune.steps=200`).
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gdcore import plugins
 from gdcore.classification.training import ClassificationConfig
@@ -17,6 +17,7 @@ from gdcore.explain import parsed
 from gdcore.export.bundle import ExportConfig
 from gdcore.facts import ValidationConfig
 from gdcore.generators import lstm
+from gdcore.mirror import without_secrets
 from gdcore.objectives import gad
 from gdcore.release.promotion import PromotionConfig
 from gdcore.settings import Settings
@@ -78,6 +79,10 @@ class RunConfig(Settings):
     that is too large otherwise. Not part of any recipe."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; `auto` takes a GPU if there is one. Not part of any recipe."""
+
+    mirror: Annotated[str, AfterValidator(without_secrets)] = ""
+    """Address of a store that several machines share (s3://bucket/folder): what is there is fetched rather than built,
+    what is built is copied there. Not part of any recipe."""
 
     @property
     def batch_size(self) -> int:

@@ -38,6 +38,8 @@ class Run(Settings):
     home: Path
     """Holds `artifacts/` and `runs/`."""
     name: str
+    mirror: str = ""
+    """Address of a store shared with other machines, if any (`gdcore.mirror`)."""
 
     @property
     def store(self) -> Store:
@@ -112,7 +114,7 @@ def start(home: Path, preset: str, config: Mapping[str, Any]) -> Run:
             raise UserError(
                 f"no run can be started in {runs}: {error.strerror}. Give gdflow a writable folder with --home."
             ) from error
-        run = Run(home=home.absolute(), name=name)
+        run = Run(home=home.absolute(), name=name, mirror=config.get("mirror", ""))
         _write(run.folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
         return run
     raise AssertionError(f"a thousand runs started in one second: {label}")

@@ -9,6 +9,7 @@ Shapes: B texts, C candidates a text, R texts still being written, T tokens, V v
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import count
 
 import numpy as np
@@ -27,6 +28,9 @@ from gdcore.networks import latent
 from gdcore.tokenizer import BOS, EOS, FORBIDDEN, PAD, SEP
 from gdcore.uniforms import candidate_seeds, redraw, row_seeds, uniforms
 
+WIDTH = 128
+"""Tokens of a block, where a draw looks for its token in two steps."""
+
 
 def pick(logits_BV: Tensor, uniform_B: Tensor, decoding: Decoding) -> Tensor:
     """The next token `(B,)`: the first, in vocabulary order, at which the cumulative mass exceeds the uniform number.
@@ -36,15 +40,23 @@ def pick(logits_BV: Tensor, uniform_B: Tensor, decoding: Decoding) -> Tensor:
     times as probable as the likeliest (Nguyen et al. 2024). Whichever of the last two leaves less decides.
     """
     logits_BV = logits_BV.float()
-    logits_BV[:, list(FORBIDDEN)] = -torch.inf
+    logits_BV.index_fill_(1, _forbidden(logits_BV.device), -torch.inf)
     if decoding.temperature == 0:
         return logits_BV.argmax(dim=-1)
     if 0 < decoding.top_k < logits_BV.shape[-1]:
         logits_BV = logits_BV.where(_largest(logits_BV, decoding.top_k), -torch.inf)
-    mass_BV = torch.exp((logits_BV - logits_BV.amax(dim=-1, keepdim=True)) / decoding.temperature)
+    mass_BV = logits_BV - logits_BV.amax(dim=-1, keepdim=True)
+    if decoding.temperature != 1:
+        mass_BV.div_(decoding.temperature)
+    mass_BV.exp_()
     token_B = _locate(mass_BV, uniform_B)
     cut = decoding.top_p < 1 or decoding.min_p > 0
     return _among_likely(token_B, mass_BV, uniform_B, decoding.top_p, decoding.min_p) if cut else token_B
+
+
+@cache
+def _forbidden(device: torch.device) -> Tensor:
+    return torch.tensor(FORBIDDEN, device=device)
 
 
 def _largest(logits_BV: Tensor, k: int) -> Tensor:
@@ -55,12 +67,28 @@ def _largest(logits_BV: Tensor, k: int) -> Tensor:
 
 
 def _locate(mass_BV: Tensor, uniform_B: Tensor) -> Tensor:
-    """The first token `(B,)` whose cumulative mass exceeds that share of the total."""
-    cumulative_BV = mass_BV.cumsum(dim=-1)
-    threshold_B1 = uniform_B.unsqueeze(1) * cumulative_BV[:, -1:]
-    token_B = torch.searchsorted(cumulative_BV, threshold_B1, right=True).squeeze(1)
-    # Rounding may leave the threshold at the total itself: then the last token that has any mass.
-    return torch.minimum(token_B, cumulative_BV.argmax(dim=-1))
+    """The first token `(B,)` whose cumulative mass exceeds that share of the total.
+
+    First the block of WIDTH tokens in which it lies, then its place there: a sum of all in place of a cumulative one.
+    """
+    whole = mass_BV.shape[1] // WIDTH * WIDTH
+    sums_BN = mass_BV[:, :whole].unflatten(1, (-1, WIDTH)).sum(dim=-1)
+    sums_BN = torch.cat([sums_BN, mass_BV[:, whole:].sum(dim=-1, keepdim=True)], dim=1)
+    cumulative_BN = sums_BN.cumsum(dim=-1)
+    threshold_B1 = uniform_B.unsqueeze(1) * cumulative_BN[:, -1:]
+    block_B1 = _first_above(cumulative_BN, threshold_B1)
+    before_B1 = cumulative_BN.gather(1, block_B1) - sums_BN.gather(1, block_B1)
+    token_BW = block_B1 * WIDTH + torch.arange(WIDTH, device=mass_BV.device)
+    mass_BW = mass_BV.gather(1, token_BW.clamp(max=mass_BV.shape[1] - 1)).where(token_BW < mass_BV.shape[1], 0)
+    # Rounding may leave a negative rest; at zero, leading tokens without mass are still passed over.
+    place_B1 = _first_above(mass_BW.cumsum(dim=-1), (threshold_B1 - before_B1).clamp(min=0))
+    return (block_B1 * WIDTH + place_B1).squeeze(1)
+
+
+def _first_above(cumulative_BN: Tensor, threshold_B1: Tensor) -> Tensor:
+    """The first place `(B,1)` above a threshold; where rounding has it at the total, the last that adds anything."""
+    place_B1 = torch.searchsorted(cumulative_BN, threshold_B1, right=True)
+    return torch.minimum(place_B1, cumulative_BN.argmax(dim=-1, keepdim=True))
 
 
 def _among_likely(token_B: Tensor, mass_BV: Tensor, uniform_B: Tensor, top_p: float, min_p: float) -> Tensor:
@@ -106,31 +134,36 @@ def complete(
     generator.eval()
     device, num = given_BT.device, len(given_BT)
     limit_B = (prompt_lengths_B + max_tokens).clamp(max=generator.context)
-    longest = int(limit_B.max())
+    longest, shortest, longest_given = int(limit_B.max()), int(limit_B.min()), int(prompt_lengths_B.max())
     tokens_BT = torch.full((num, longest), PAD, dtype=torch.long, device=device)
     width = min(given_BT.shape[1], longest)
     tokens_BT[:, :width] = given_BT[:, :width]
-    lengths_B = prompt_lengths_B.clone()
+    lengths_B = torch.maximum(limit_B, prompt_lengths_B)  # of those that do not end before
+    # Number n of a text's own uniforms is for its n-th new token, wherever its prompt ends.
     uniform_BT = torch.from_numpy(uniforms(seeds_B, 0, min(max_tokens, longest))).to(device)
+    new_BT = torch.arange(longest, device=device) - prompt_lengths_B.unsqueeze(1)
+    uniform_BT = uniform_BT.gather(1, new_BT.clamp(0, uniform_BT.shape[1] - 1))
 
     noise_BZ = latent.noise_of(generator, seeds_B, device) if noise_BZ is None else noise_BZ
     state = latent.begin(generator, noise_BZ)
     row_R = torch.arange(num, device=device)  # which texts are still being written
-    for t in range(longest - 1):
-        writing_R = t + 1 < limit_B[row_R]
-        if not bool(writing_R.all()):
-            row_R, state = row_R[writing_R], tuple(tensor[:, writing_R] for tensor in state)
-        logits_RV, state = generator.step(tokens_BT[row_R, t], state)
-        new_R = t + 1 - prompt_lengths_B[row_R]
-        drawn_R = pick(logits_RV, uniform_BT[row_R, new_R.clamp(min=0)], decoding)
-        drawn_R = torch.where(new_R >= 0, drawn_R, tokens_BT[row_R, t + 1])  # still inside the prompt
-        tokens_BT[row_R, t + 1] = drawn_R
-        lengths_B[row_R] = torch.maximum(lengths_B[row_R], torch.full_like(row_R, t + 2))
-        live_R = (drawn_R != EOS) | (new_R < 0)
-        if not bool(live_R.any()):
-            break
-        if not bool(live_R.all()):
-            row_R, state = row_R[live_R], tuple(tensor[:, live_R] for tensor in state)
+    token_R = tokens_BT[:, 0]
+    for t in range(1, longest):
+        if t >= shortest and not bool((going_R := t < limit_B[row_R]).all()):
+            row_R, token_R, state = row_R[going_R], token_R[going_R], tuple(tensor[:, going_R] for tensor in state)
+        logits_RV, state = generator.step(token_R, state)
+        token_R = pick(logits_RV, uniform_BT[row_R, t], decoding)
+        ended_R = token_R == EOS
+        if t < longest_given:  # some are still inside their prompts
+            inside_R = new_BT[row_R, t] < 0
+            token_R, ended_R = torch.where(inside_R, tokens_BT[row_R, t], token_R), ended_R & ~inside_R
+        tokens_BT[row_R, t] = token_R
+        if bool(ended_R.any()):
+            lengths_B[row_R[ended_R]] = t + 1
+            going_R = ~ended_R
+            row_R, token_R, state = row_R[going_R], token_R[going_R], tuple(tensor[:, going_R] for tensor in state)
+            if len(row_R) == 0:
+                break
     generator.train(training)
     return replace(make_batch(tokens_BT[:, : int(lengths_B.max())], lengths_B, prompt_lengths_B), noise_BZ=noise_BZ)
 

@@ -19,6 +19,7 @@ SHARD_IDS = 1 << 24
 """A shard is closed by the row batch that brings it to so many ids: 32 MB or a little more."""
 
 Ids = NDArray[np.int64]
+Ints = NDArray[np.integer]
 
 
 class ShardWriter:
@@ -31,12 +32,12 @@ class ShardWriter:
         self._reset()
 
     def _reset(self) -> None:
-        self.flat: list[NDArray[np.integer]] = []
+        self.flat: list[Ints] = []
         self.lengths: list[Ids] = []
         self.prompts: list[NDArray[np.int32]] = []
         self.num_ids = 0
 
-    def append(self, flat: NDArray[np.integer], lengths_N: Ids, prompt_lengths_N: Ids) -> None:
+    def append(self, flat: Ints, lengths_N: Ids, prompt_lengths_N: Ids) -> None:
         """Add rows: their ids end to end, the length of each (prompt and text) and of its prompt."""
         assert len(flat) == lengths_N.sum()
         self.flat.append(flat.astype(self.dtype))
@@ -64,41 +65,35 @@ class ShardWriter:
 class Shards:
     """The texts of one split, all of them or the rows that were kept, as ids. Reading copies only what is asked for."""
 
-    def __init__(
-        self, ids: Sequence[NDArray[np.integer]], shard_N: Ids, start_N: Ids, lengths_N: Ids, prompts_N: Ids
-    ) -> None:
+    def __init__(self, ids: Sequence[Ints], shard_N: Ints, start_N: Ints, lengths_N: Ints, prompts_N: Ints) -> None:
+        """Per text its file, where it begins there, its length and its prompt's: of those on disk, 20 bytes."""
         self.ids, self.shard_N, self.start_N = ids, shard_N, start_N
         self.lengths_N, self.prompt_lengths_N = lengths_N, prompts_N
 
     @classmethod
-    def open(cls, tokens_dir: Path | str, split: str, kept: NDArray[np.integer] | None = None) -> Self:
+    def open(cls, tokens_dir: Path | str, split: str, kept: Ints | None = None) -> Self:
         """Map a split; row i is then the i-th of the `kept` row numbers. Raises UserError without such a split."""
-        paths = _files(tokens_dir, split)
-        offsets = [np.load(str(path).replace(".ids.", ".offsets.")) for path in paths]
-        prompts = [np.load(str(path).replace(".ids.", ".prompts.")) for path in paths]
-        shard_N = np.repeat(np.arange(len(paths)), [len(each) - 1 for each in offsets])
-        start_N = np.concatenate([each[:-1] for each in offsets])
-        lengths_N = np.concatenate([np.diff(each) for each in offsets])
-        prompts_N = np.concatenate(prompts).astype(np.int64)
-        rows = slice(None) if kept is None else kept
-        # An empty file cannot be mapped.
-        ids = [np.load(path, mmap_mode="r" if each[-1] else None) for path, each in zip(paths, offsets, strict=True)]
-        return cls(ids, shard_N[rows], start_N[rows], lengths_N[rows], prompts_N[rows])
+        parts = list(cls.each(tokens_dir, split))
+        shard_N = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+        columns = zip(*((part.start_N, part.lengths_N, part.prompt_lengths_N) for part in parts), strict=True)
+        whole = cls([part.ids[0] for part in parts], shard_N, *map(np.concatenate, columns))
+        return whole if kept is None else whole.only(kept)
 
     @classmethod
     def each(cls, tokens_dir: Path | str, split: str) -> Iterator[Self]:
         """The texts of a split a file at a time, in order: where only some of them are to be in hand."""
         for path in _files(tokens_dir, split):
-            offsets, prompts = (np.load(str(path).replace(".ids.", f".{part}.")) for part in ("offsets", "prompts"))
-            ids, num = np.load(path, mmap_mode="r" if offsets[-1] else None), len(offsets) - 1
-            yield cls([ids], np.zeros(num, np.int64), offsets[:-1], np.diff(offsets), prompts.astype(np.int64))
+            offsets, prompts_N = (np.load(str(path).replace(".ids.", f".{part}.")) for part in ("offsets", "prompts"))
+            ids = np.load(path, mmap_mode="r" if offsets[-1] else None)  # an empty file cannot be mapped
+            lengths_N = np.diff(offsets).astype(np.int32)
+            yield cls([ids], np.zeros_like(lengths_N), offsets[:-1], lengths_N, prompts_N)
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]], prompt_lengths: Sequence[int] | None = None) -> Self:
         """Texts in memory: the ids of prompt then text, and how many are the prompt's; none where not given."""
-        lengths_N: Ids = np.array([len(row) for row in rows], np.int64)
+        lengths_N = np.array([len(row) for row in rows], np.int32)
         flat = np.fromiter(chain.from_iterable(rows), np.int64, int(lengths_N.sum()))
-        prompts_N = np.zeros_like(lengths_N) if prompt_lengths is None else np.array(prompt_lengths, np.int64)
+        prompts_N = np.zeros_like(lengths_N) if prompt_lengths is None else np.array(prompt_lengths, np.int32)
         return cls([flat], np.zeros_like(lengths_N), np.cumsum(lengths_N) - lengths_N, lengths_N, prompts_N)
 
     def __len__(self) -> int:
@@ -114,7 +109,7 @@ class Shards:
         )
         return type(self)([*self.ids, *other.ids], *map(np.concatenate, parts))
 
-    def only(self, rows: NDArray[np.integer]) -> Self:
+    def only(self, rows: Ints) -> Self:
         """Some of the texts; row i is then the i-th of `rows`."""
         parts = (self.shard_N, self.start_N, self.lengths_N, self.prompt_lengths_N)
         return type(self)(self.ids, *(part[rows] for part in parts))
@@ -124,11 +119,11 @@ class Shards:
         flat, _, prompts = self.rows(np.array([i]))
         return flat[: prompts[0]], flat[prompts[0] :]
 
-    def rows(self, indices: NDArray[np.integer] | Sequence[int]) -> tuple[Ids, Ids, Ids]:
+    def rows(self, indices: Ints | Sequence[int]) -> tuple[Ids, Ids, Ints]:
         """Many texts at once: their ids end to end, offsets (one more than texts), and the lengths of their prompts."""
         at = np.asarray(indices, dtype=np.int64)
         lengths, starts, shards = self.lengths_N[at], self.start_N[at], self.shard_N[at]
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
         flat = np.empty(int(offsets[-1]), np.int64)
         where = np.repeat(starts - offsets[:-1], lengths) + np.arange(len(flat))
         for shard in np.unique(shards):

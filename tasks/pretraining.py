@@ -19,9 +19,8 @@ def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref, ancestor
     """Maximum likelihood over real tokens, until held-out text stops getting likelier; the best weights are kept."""
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
-        from gdcore.training.phases import rehearse, run_pretraining
+        from gdcore.training.phases import run_pretraining
 
-        rehearse(config.generator, config.discriminator, config.objective)
         record(ancestor, out)
         device, path = choose_device(config.device), run.store.path
         folders: dict[str, Any] = {"tokens": path(tokens), "validation": path(validation), "out": out, "work": work}

@@ -21,6 +21,7 @@ from prefect.states import Completed
 from gdcore.artifacts import Ref, recipe
 from gdcore.errors import UserError
 from gdcore.memory import forget_peak, peak
+from gdcore.mirror import Mirror
 from gdcore.progress import Progress
 from gdcore.runs import Run, Stage
 from gdcore.settings import Settings
@@ -96,7 +97,8 @@ def build(
     address = recipe(kind, told, read, source_digest(sources))
     store = run.store
     with store.lock(kind, address):
-        if ref := store.find(kind, address):
+        if ref := store.find(kind, address) or _fetched(run, kind, address):
+            _share(run, ref)
             return run.record(kind, ref, "reused", time.monotonic() - start)
         with store.draft(kind, address) as draft:
             try:
@@ -116,7 +118,29 @@ def build(
                         "and start again: what is complete is reused."
                     ) from error
                 raise
+        _share(run, ref)
     return run.record(kind, ref, "built", time.monotonic() - start)
+
+
+def _fetched(run: Run, kind: str, address: str) -> Ref | None:
+    """The artifact of this recipe as another machine has built it, if there is a mirror and it has it."""
+    if not run.mirror:
+        return None
+    try:
+        return Mirror(run.mirror).fetch(run.store, kind, address)
+    except OSError as error:
+        log.warning("%s is built here: %s cannot be read: %s", kind, run.mirror, error)
+        return None
+
+
+def _share(run: Run, ref: Ref) -> None:
+    """Copy what was built to the mirror, if there is one; a copy that fails is made by the next run that looks."""
+    if not run.mirror:
+        return
+    try:
+        Mirror(run.mirror).share(run.store, ref)
+    except OSError as error:
+        log.warning("%s was not copied to %s: %s", ref.name, run.mirror, error)
 
 
 def transient(task: object, task_run: TaskRun, state: State[Any]) -> bool:

@@ -1,13 +1,11 @@
 """prefect.yaml means what it says, and what it says runs: a real server, a real worker, a scheduled run."""
 
-import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from prefect.cli.deploy import _models as models
 from prefect.flows import load_flow_from_entrypoint
 from prefect.workers.process import ProcessWorker
 from pydantic import BaseModel
+from small_stack import ENDED, alive_on, client_of, ended, eventually, started, up
 
 from flows.up import DEPLOYMENTS, POOL
 from gdcore.artifacts import Store
@@ -86,59 +85,25 @@ def test_the_root_file_is_the_shipped_one() -> None:
     assert (SOURCE / "prefect.yaml").resolve() == DEPLOYMENTS.resolve()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path, subprocess.Popen[str]]]:
-    """`gdflow up` on a free port and a Prefect home of its own."""
+    """The API's address, the home, and the process of one `gdflow up` for all tests: it takes a while to start."""
     home = tmp_path_factory.mktemp("home")
-    api = f"http://127.0.0.1:{free_port()}/api"
-    environment = os.environ | {
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-        "PREFECT_API_URL": api,
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
-        "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [sys.executable, "-m", "flows.cli", "up", "--home", str(home), "--json"]
-    with subprocess.Popen(command, env=environment, cwd=home, stdout=subprocess.PIPE, text=True) as up:
-        assert up.stdout
-        assert '"already_running": false' in up.stdout.readline()
-        yield api, home, up
-        up.terminate()
-        assert up.wait(60) == 0
+    often = {"PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2"}
+    with up(home, tmp_path_factory.mktemp("prefect"), **often) as (api, process):
+        yield api, home, process
     assert not alive_on(api)
-
-
-def eventually(found: Callable[[], Any], seconds: float = 240) -> Any:
-    """What is found, once something is."""
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
-    return value
-
-
-def alive_on(api: str) -> bool:
-    try:
-        return httpx.get(f"{api}/health").is_success
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 class TestUp:
-    """One stack for all: it takes a while to start."""
+    """What a stack does, whatever was done to it before."""
 
     def test_a_scheduled_run_completes(self, stack: tuple[str, Path, subprocess.Popen[str]]) -> None:
         """A schedule that comes due, not a run asked for: that is what silently stopped working before."""
         api, home, _ = stack
-        with httpx.Client(base_url=api, timeout=60) as client:
+        with client_of(api) as client:
             deployments = {each["name"]: each for each in client.post("/deployments/filter", json={}).json()}
             assert deployments.keys() == {each["name"] for each in described()["deployments"]}
             assert deployments["nightly"]["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
@@ -180,7 +145,7 @@ class TestUp:
         chosen = {"deployments": {"id": {"any_": [deployment]}}, "sort": "EXPECTED_START_TIME_ASC"}
         for _ in range(300):
             runs = client.post("/flow_runs/filter", json=chosen).json()
-            if runs and runs[0]["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+            if runs and runs[0]["state_type"] in ENDED:
                 return runs[0]
             time.sleep(1)
         raise AssertionError(f"no scheduled run has finished: {runs}")
@@ -197,9 +162,9 @@ class TestUp:
 
     def test_a_run_that_fails_says_why(self, stack: tuple[str, Path, subprocess.Popen[str]]) -> None:
         api, _, _ = stack
-        with httpx.Client(base_url=api, timeout=60) as client:
-            run = self._started(client, "train/on-demand", {"preset": "tiny", "corpus": {"paths": ["/no/such.txt"]}})
-            assert self._ended(client, run) == "FAILED"
+        with client_of(api) as client:
+            run = started(client, "train/on-demand", {"preset": "tiny", "corpus": {"paths": ["/no/such.txt"]}})
+            assert ended(client, run) == "FAILED"
             chosen = {"artifacts": {"key": {"any_": ["cause"]}, "flow_run_id": {"any_": [run]}}}
             (cause,) = eventually(lambda: client.post("/artifacts/filter", json=chosen).json())
             assert "does not exist" in cause["data"]
@@ -210,8 +175,8 @@ class TestUp:
     ) -> None:
         api, home, _ = stack
         settings = {"pretrain.steps": 100_000, "pretrain.checkpoint_every": 99_999, "pretrain.eval_every": 99_999}
-        with httpx.Client(base_url=api, timeout=60) as client:
-            run = self._started(client, "train/on-demand", {"preset": "tiny", "settings": settings})
+        with client_of(api) as client:
+            run = started(client, "train/on-demand", {"preset": "tiny", "settings": settings})
             work = eventually(lambda: [*home.glob("artifacts/.work/pretraining-*/metrics.jsonl")])[0].parent
             eventually(lambda: (work / "metrics.jsonl").read_text().count("\n") > 20)
             assert not list(work.glob("step-*"))
@@ -236,10 +201,11 @@ class TestUp:
         os.kill(before, signal.SIGKILL)
         (after,) = eventually(lambda: [pid for pid in workers() if pid != before])
         assert after
-        with httpx.Client(base_url=api, timeout=60) as client:
-            run = self._started(client, "evaluate/evaluate", {"run": "no-such-run"})
-            assert self._ended(client, run) == "FAILED", "somebody takes up work again"
+        with client_of(api) as client:
+            run = started(client, "evaluate/evaluate", {"run": "no-such-run"})
+            assert ended(client, run) == "FAILED", "somebody takes up work again"
 
+    @pytest.mark.timeout(1500)
     @pytest.mark.parametrize("victim", ["server", "worker"])
     def test_a_run_whose_server_or_worker_is_killed_can_be_run_again(
         self, stack: tuple[str, Path, subprocess.Popen[str]], victim: str
@@ -248,25 +214,25 @@ class TestUp:
         api, home, up = stack
         seed = {"server": 1, "worker": 2}[victim]
         asked = {"preset": "tiny", "seed": seed, "settings": {"pretrain.steps": 3000, "pretrain.patience": 1000}}
-        with httpx.Client(base_url=api, timeout=60) as client:
+        with client_of(api) as client:
             before = set(home.glob("artifacts/.work/pretraining-*"))
-            run = self._started(client, "train/on-demand", asked)
+            run = started(client, "train/on-demand", asked)
             eventually(lambda: set(home.glob("artifacts/.work/pretraining-*")) - before)
             found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(up.pid)], capture_output=True, text=True)
             (pid,) = (int(line.split()[0]) for line in found.stdout.splitlines() if f"{victim} start" in line)
             os.kill(pid, signal.SIGKILL)
             eventually(lambda: not Path(f"/proc/{pid}").exists() or "zombie" in Path(f"/proc/{pid}/status").read_text())
             eventually(lambda: alive_on(api))
-            assert self._ended(client, run) in ("COMPLETED", "CRASHED", "FAILED")
-            again = self._started(client, "train/on-demand", asked)
-            assert self._ended(client, again) == "COMPLETED"
+            assert ended(client, run) in ("COMPLETED", "CRASHED", "FAILED")
+            again = started(client, "train/on-demand", asked)
+            assert ended(client, again) == "COMPLETED"
         assert Store(home / "artifacts").complaints() == {}
 
     def test_automations_are_there_once_and_stay_as_they_were_switched(
         self, stack: tuple[str, Path, subprocess.Popen[str]]
     ) -> None:
         api, home, _ = stack
-        with httpx.Client(base_url=api, timeout=60) as client:
+        with client_of(api) as client:
 
             def automations() -> dict[str, dict[str, Any]]:
                 listed = client.post("/automations/filter", json={}).json()
@@ -288,26 +254,6 @@ class TestUp:
             assert after["gdflow: drift starts training"]["enabled"]
             assert before["gdflow: a run that failed"]["actions"][0]["type"] == "do-nothing"
             assert after["gdflow: a run that failed"]["actions"][0]["type"] == "call-webhook"
-
-    def _started(self, client: httpx.Client, deployment: str, parameters: dict[str, Any]) -> str:
-        found = client.get(f"/deployments/name/{deployment}").json()
-
-        def asked() -> httpx.Response | None:
-            response = client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
-            return None if response.status_code == 503 else response  # busy: Prefect's own client asks again, too
-
-        return eventually(asked).raise_for_status().json()["id"]
-
-    def _ended(self, client: httpx.Client, run: str) -> str:
-        ends = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-
-        def ended() -> str | None:
-            with contextlib.suppress(httpx.TransportError):  # a server that was killed is being started again
-                state = client.get(f"/flow_runs/{run}").json()["state_type"]
-                return state if state in ends else None
-            return None
-
-        return eventually(ended, 400)
 
     def test_a_second_up_finds_the_first(self, stack: tuple[str, Path, subprocess.Popen[str]]) -> None:
         api, home, _ = stack

@@ -1,56 +1,21 @@
 """`gdflow up` on a real PostgreSQL server, and behind a password; a run goes through, and strangers stay out."""
 
-import contextlib
 import os
 import pwd
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from test_deployment import eventually, free_port
+from small_stack import client_of, ended, started, up
+
+from flows.up import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PASSWORD = "gdflow:correct-horse"
-
-
-@contextlib.contextmanager
-def up(home: Path, prefect: Path, **environment: str) -> Iterator[str]:
-    """`gdflow up`, and the address of its API."""
-    api = f"http://127.0.0.1:{free_port()}/api"
-    told = {"PREFECT_HOME": str(prefect), "PREFECT_API_URL": api, "OMP_NUM_THREADS": "1"}
-    told |= {"PREFECT_WORKER_QUERY_SECONDS": "2"} | environment
-    command = [sys.executable, "-m", "flows.cli", "up", "--home", str(home), "--json"]
-    with subprocess.Popen(command, env=os.environ | told, cwd=home, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert '"already_running": false' in process.stdout.readline()
-        try:
-            yield api
-        finally:
-            process.terminate()
-            assert process.wait(60) == 0
-
-
-def run(client: httpx.Client, deployment: str, parameters: dict[str, Any]) -> str:
-    """How a run of a deployment ends."""
-    found = client.get(f"/deployments/name/{deployment}").json()
-
-    def asked() -> httpx.Response | None:
-        response = client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
-        return None if response.status_code == 503 else response  # busy: Prefect's own client asks again, too
-
-    started = eventually(asked).raise_for_status().json()
-
-    def ended() -> str | None:
-        state = client.get(f"/flow_runs/{started['id']}").json()["state_type"]
-        return state if state in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
-
-    return eventually(ended)
 
 
 @pytest.fixture
@@ -89,10 +54,10 @@ def test_on_postgresql(tmp_path: Path, postgresql: str) -> None:
     home.mkdir()
     for turn in range(2):  # the second finds tables that are there already, and what the first recorded
         with (
-            up(home, prefect, PREFECT_API_DATABASE_CONNECTION_URL=postgresql) as api,
-            httpx.Client(base_url=api, timeout=60) as client,
+            up(home, prefect, PREFECT_API_DATABASE_CONNECTION_URL=postgresql) as (api, _),
+            client_of(api) as client,
         ):
-            assert run(client, "train/on-demand", {"preset": "tiny"}) == "COMPLETED"
+            assert ended(client, started(client, "train/on-demand", {"preset": "tiny"})) == "COMPLETED"
             completed = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
             assert client.post("/flow_runs/count", json=completed).json() == turn + 1
             assert len(client.post("/automations/filter", json={}).json()) == 5
@@ -103,11 +68,11 @@ def test_behind_a_password(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     told = {"PREFECT_SERVER_API_AUTH_STRING": PASSWORD, "PREFECT_API_AUTH_STRING": PASSWORD}
-    with up(home, tmp_path / "prefect", **told) as api:
+    with up(home, tmp_path / "prefect", **told) as (api, _):
         assert httpx.post(f"{api}/deployments/filter", json={}).status_code == 401
         assert httpx.post(f"{api}/deployments/filter", json={}, auth=("gdflow", "wrong")).status_code == 401
-        with httpx.Client(base_url=api, timeout=60, auth=("gdflow", "correct-horse")) as client:
+        with client_of(api, auth=("gdflow", "correct-horse")) as client:
             assert len(client.post("/deployments/filter", json={}).json()) == 8
-            assert run(client, "train/on-demand", {"preset": "tiny"}) == "COMPLETED"
+            assert ended(client, started(client, "train/on-demand", {"preset": "tiny"})) == "COMPLETED"
     for log in (home / "runs").rglob("*.log"):
         assert "correct-horse" not in log.read_text(errors="replace"), log

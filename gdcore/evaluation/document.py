@@ -53,7 +53,9 @@ class Evaluation(TypedDict):
     """The protocol in one sentence."""
     seed: int
     splits: dict[str, int]
-    """Texts of each split."""
+    """Texts of each split that were looked at."""
+    not_looked_at: NotRequired[dict[str, int]]
+    """How many more of a split there are, beyond `max_train_texts` and `max_held_out_texts`."""
     rows: list[Row]
     """Real text first; of each model, the first row is the decoding that selection looked at."""
     frontier: NotRequired[dict[str, PlaneFrontier]]

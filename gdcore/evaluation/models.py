@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from gdcore import plugins
 from gdcore.corpora import drawn
 from gdcore.corpora.exact import ExactSource
+from gdcore.corpora.rows import gather, spread
 from gdcore.decoding import Decoding
 from gdcore.errors import UserError
 from gdcore.evaluation import protocol as protocols
@@ -79,6 +79,12 @@ class EvaluationConfig(Settings):
     some metrics cost more than that is worth. Empty: everything."""
     batch_size: int = Field(default=512, ge=1)
     """Texts drawn at a time."""
+    max_held_out_texts: int = Field(default=50_000, ge=1)
+    """Texts of the validation and of the test split at most that models are held to, evenly spread where there are
+    more."""
+    max_train_texts: int = Field(default=1_000_000, ge=1)
+    """Training texts at most that copies are looked for in and reference models learn from, evenly spread where there
+    are more: they are held in memory. Copies of the others are not seen, which the report says."""
 
     @field_validator("protocol")
     @classmethod
@@ -96,16 +102,18 @@ class EvaluationConfig(Settings):
 
 @dataclass(frozen=True)
 class Split:
-    """The rows of one split that validation let through."""
+    """The rows of one split that validation let through, or as many of them as fit in memory."""
 
     texts: list[str]
     prompts: list[str | None]
     labels: list[str | None]
     shards: Shards
+    left_out: int
+    """How many more there are."""
 
     def some(self, number: int) -> Shards:
         """The tokens of so many texts, evenly spread."""
-        return self.shards.only(np.unique(np.linspace(0, len(self.texts) - 1, number).astype(np.int64)))
+        return self.shards.only(spread(len(self.texts), number))
 
     @property
     def prompted(self) -> list[int]:
@@ -143,7 +151,8 @@ def evaluate_models(
         done += 1
         return Progress(done, total, note)
 
-    splits = {name: _open(corpus, tokens, validation, name) for name in ("train", "valid", "test")}
+    most = {"train": config.max_train_texts, "valid": config.max_held_out_texts, "test": config.max_held_out_texts}
+    splits = {name: _open(corpus, tokens, validation, name, most[name]) for name in most}
     train, valid, test = splits["train"], splits["valid"], splits["test"]
     tokenizer = Tokenizer.load(tokens)
     protocol = protocols.load(config.protocol)
@@ -215,6 +224,7 @@ def evaluate_models(
         "about": protocol.about,
         "seed": seed,
         "splits": {name: len(split.texts) for name, split in splits.items()},
+        "not_looked_at": {name: split.left_out for name, split in splits.items() if split.left_out},
         "rows": rows,
         "frontier": frontier(rows, protocol.seed),
         "selection": selection,
@@ -227,13 +237,14 @@ def evaluate_models(
     yield progress(f"{selection['selected']} selected")
 
 
-def _open(corpus: Path, tokens: Path, validation: Path, split: str) -> Split:
+def _open(corpus: Path, tokens: Path, validation: Path, split: str, most: int) -> Split:
     kept = np.load(validation / f"kept_{split}.npy")
-    frame = pl.read_parquet(corpus / f"{split}.parquet", columns=["text", "prompt", "label"])[kept]
-    if not len(frame):
+    if not len(kept):
         raise UserError(f"validation left no text in the {split} split; loosen its rules or give more text")
+    rows = kept[spread(len(kept), most)]
+    frame = gather(corpus / f"{split}.parquet", ["text", "prompt", "label"], rows)
     texts, prompts, labels = (frame[name].to_list() for name in ("text", "prompt", "label"))
-    return Split(texts, prompts, labels, Shards.open(tokens, split, kept))
+    return Split(texts, prompts, labels, Shards.open(tokens, split, rows), len(kept) - len(rows))
 
 
 def _real_row(

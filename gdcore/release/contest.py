@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from gdcore.corpora.rows import gather, spread
 from gdcore.evaluation import protocol as protocols
 from gdcore.evaluation.intervals import Figure, Ratio, difference, figure, paired_difference
 from gdcore.evaluation.judging import Judge, Result
@@ -23,6 +24,8 @@ from gdcore.release.held_out import HeldOut, held_out
 from gdcore.release.promotion import CRITERIA, Contest, Limit, Limits, PromotionConfig, judging, verdict
 from gdcore.serving.session import Session
 
+MAX_TRAIN_TEXTS = 1_000_000
+"""Training texts, at most, that copies are looked for in: they are held in memory."""
 NUM_SPELLING = 20_000
 """Training texts that tell how often each byte occurs."""
 NUM_SHOWN = 8
@@ -46,7 +49,7 @@ def hold(
     Raises UserError where no text is left to hold them to.
     """
     sessions = {name: Session(bundle) for name, bundle in bundles.items()}
-    train = pl.read_parquet(learnt["challenger"] / "train.parquet", columns=["text"])["text"]
+    train = _training_text(learnt["challenger"])
     held = held_out(config.num_texts, sessions, learnt, today, seed)
     yield Progress(1, 5, f"{len(held.texts):,} held-out texts")
 
@@ -96,6 +99,13 @@ def hold(
     text = json.dumps(judgement, ensure_ascii=False, indent=1, allow_nan=False)
     (out / "judgement.json").write_text(text + "\n", "utf-8")
     yield Progress(5, 5, "challenger promoted" if ruling["promote"] else "champion stays")
+
+
+def _training_text(corpus: Path) -> pl.Series:
+    """What a model learnt from, or evenly spread texts of it: copies of the others are not seen."""
+    path = corpus / "train.parquet"
+    number = pl.scan_parquet(path).select(pl.len()).collect().item()
+    return gather(path, ["text"], spread(number, MAX_TRAIN_TEXTS))["text"]
 
 
 def _samples(session: Session, prompts: list[str] | None, config: PromotionConfig, seed: int) -> list[str]:

@@ -11,6 +11,7 @@ Row = dict[str, Any]
 def data(result: Row, corpus: Row, validation: Row, data_docs: str) -> str:
     """Records read, used and thrown out; `data_docs` is the address of the Data Docs from where the page lies."""
     splits = {f"{name} texts": count for name, count in result["splits"].items()}
+    splits |= {f"{name} texts not looked at": count for name, count in result.get("not_looked_at", {}).items()}
     link = f'<p><a href="{escape(data_docs)}">Data Docs: every rule and what it found</a></p>' if data_docs else ""
     if not corpus:
         return section("data", "Data", counts(splits), link)

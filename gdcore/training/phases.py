@@ -23,7 +23,7 @@ from gdcore.networks import latent
 from gdcore.networks.reconstruction import study
 from gdcore.progress import Progress
 from gdcore.shards import Shards
-from gdcore.tokenizer import SPECIALS, Tokenizer
+from gdcore.tokenizer import Tokenizer
 from gdcore.training.checkpoint import (
     Resumable,
     TrainState,
@@ -48,19 +48,6 @@ from gdcore.training.loops import (
 
 EVAL_BATCH = 64
 """Texts a batch when nothing is learnt: few enough that their logits stay small."""
-
-
-def rehearse(generator_config: Any, discriminator_config: Any, objective_config: Any) -> None:
-    """Put players and objective together once, without text or weights.
-
-    Raises UserError for those that cannot play together: before pretraining rather than after it.
-    """
-    if getattr(generator_config, "start", None):  # a pretrained model need not be read for that
-        generator_config = generator_config.model_copy(update={"start": None, "adapters": None})
-    with torch.device("meta"):
-        generator = build_generator(generator_config, len(SPECIALS) + 1, context=8)
-        discriminator = build_discriminator(discriminator_config, generator.vocab_size)
-        plugins.load("objectives", objective_config.name).Objective(objective_config, generator, discriminator)
 
 
 def run_pretraining(

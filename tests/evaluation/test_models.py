@@ -132,6 +132,15 @@ def test_the_two_models_are_compared_text_by_text_later_too(evaluated: tuple[dic
         assert found[metric]["difference"]["value"] == pytest.approx(gap)
 
 
+def test_splits_larger_than_memory_are_looked_at_in_part(folders: dict[str, Path], tmp_path: Path) -> None:
+    few = EvaluationConfig(num_samples=20, decodings=(Decoding(),), max_train_texts=40, max_held_out_texts=19)
+    result = run(folders, tmp_path, few)
+    assert result["splits"] == {"train": 40, "valid": 19, "test": 19}
+    assert result["not_looked_at"] == {"train": 19, "test": 10}, "59, 19 and 29 texts were kept"
+    assert {row["counts"]["references"] for row in result["rows"]} == {19}
+    jsonschema.validate(result, schema())
+
+
 def test_the_result_is_what_the_schema_says(evaluated: tuple[dict[str, Any], Path]) -> None:
     published = json.loads((Path(__file__).parents[2] / "docs" / "evaluation.schema.json").read_text())
     jsonschema.validate(evaluated[0], published)
@@ -213,10 +222,10 @@ def test_with_more_prompts_than_samples_asked_for_the_first_are_answered(tmp_pat
 
 def test_an_answer_is_right_if_anyone_gave_it(folders: dict[str, Path]) -> None:
     shards = Shards.open(folders["tokens"], "test").only(np.arange(4))
-    split = Split(["yes", "no", "a text", "hm"], ["you", "me", None, "you"], [None] * 4, shards)
+    split = Split(["yes", "no", "a text", "hm"], ["you", "me", None, "you"], [None] * 4, shards, 0)
     assert split.answers(9) == [["yes", "hm"], ["no"], ["yes", "hm"]]
     assert split.answers(1) == [["yes", "hm"]]
-    assert Split(["a"], [None], [None], shards.only(np.arange(1))).answers(9) is None
+    assert Split(["a"], [None], [None], shards.only(np.arange(1)), 0).answers(9) is None
 
 
 def test_next_words_are_guessed_beside_a_model_of_the_training_text(

@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from small_run import assignments, run, write_texts
+from small_stack import client_of, eventually, up
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -162,32 +163,12 @@ def test_drift_is_told_from_chance(home: Path, tmp_path: Path) -> None:
     assert shown.stdout.count("moved") >= 3
 
 
-def eventually(true: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-
-
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[tuple[httpx.Client, Path]]:
     """`gdflow up` on a home with one run, and a client of its server."""
-    from flows.up import free_port
-
     home = tmp_path / "home"
     home.mkdir()
-    api = f"http://127.0.0.1:{free_port()}/api"
-    environment = os.environ | {
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "PREFECT_API_URL": api,
-        "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "OMP_NUM_THREADS": "1",
-    }
-    gdflow_command = [sys.executable, "-m", "flows.cli"]
-    up = [*gdflow_command, "up", "--home", str(home), "--json"]
-    with subprocess.Popen(up, env=environment, cwd=home, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert '"already_running": false' in process.stdout.readline()
+    with up(home, tmp_path / "prefect") as (api, _):
         texts = write_texts(home / "texts.txt")
         options = [
             "--preset",
@@ -198,11 +179,11 @@ def stack(tmp_path: Path) -> Iterator[tuple[httpx.Client, Path]]:
             str(home),
             *assignments(**{"promotion.mode": "manual"}),
         ]
-        subprocess.run([*gdflow_command, "run", *options], env=environment, check=True, capture_output=True)
-        with httpx.Client(base_url=api, timeout=60) as client:
+        environment = os.environ | {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": api}
+        command = [sys.executable, "-m", "flows.cli", "run", *options]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        with client_of(api) as client:
             yield client, home
-        process.terminate()
-        assert process.wait(60) == 0
 
 
 @pytest.mark.slow

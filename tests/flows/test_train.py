@@ -182,8 +182,8 @@ def test_what_was_refused_leaves_nothing(tmp_path: Path, prefect_server: str) ->
     assert Store(tmp_path / "artifacts").all() == []
 
 
-def test_players_that_cannot_play_together_are_refused_before_anything_is_trained(home: Path) -> None:
+def test_players_that_cannot_play_together_are_refused_before_anything_is_read(home: Path) -> None:
     before = len(Store(home / "artifacts").all())
     with pytest.raises(UserError, match="Set discriminator.name to causal_lstm"):
-        run(home, **{"objective.name": "seqgan", "pretrain.steps": 7})
+        run(home, **{"objective.name": "seqgan", "corpus.split_seed": 7})
     assert len(Store(home / "artifacts").all()) == before
