@@ -158,7 +158,7 @@ class Completing:
             raise Refused(504, message, "deadline") from None
         self._changed.clear()
         if any(draft.writing.cancelled for draft in self.drafts):
-            raise Refused(503, "the model failed and is being restarted: try again", "model_failed", seconds=5)
+            raise Refused(503, "the model has failed; the server's log says why", "model_failed")
 
     async def _best(self) -> list[Draft]:
         """The `n` best of each prompt's candidates."""
