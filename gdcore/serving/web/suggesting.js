@@ -12,7 +12,10 @@ const MOST_RUNS = 64, LONGEST = 16;
 const FORBIDDEN = [PAD, BOS, UNK, SEP];
 const GOES_ON = /^[\p{L}\p{N}'’\-_\uFFFD]/u;
 
-/** @typedef {{word: string, probability: number}} Suggestion */
+/** @typedef {{word: string, probability: number, spaced: boolean}} Suggestion `spaced`: a space stands before it */
+
+/** How tokens begin that carry the space before them; the second in bytes. */
+const MARKS = ["▁", "Ġ"];
 
 /**
  * @param {import("./tokenizer.js").Tokenizer} tokenizer
@@ -24,18 +27,20 @@ export async function nextWords(tokenizer, nextLogprobs, given, context, k) {
   const first = await nextLogprobs(given);
   for (const id of [...FORBIDDEN, EOS]) first[id] = -Infinity;
   if (tokenizer.kind === "word") {
-    return likeliest(first, k).map((id) => ({ word: tokenizer.decode([id]), probability: Math.exp(first[id]) }));
+    return likeliest(first, k).map((id) =>
+      ({ word: tokenizer.decode([id]), probability: Math.exp(first[id]), spaced: spaced(tokenizer, id) }));
   }
   const begins = beginsAWord(tokenizer);
   let open = likeliest(first, 4 * k).map((id) => ({ logprob: first[id], whole: false, ids: [id] }));
-  /** @type {Map<string, number>} */
+  /** @type {Map<string, Suggestion>} */
   const words = new Map();
   for (let runs = 0; open.length && words.size < k;) {
     const best = open.reduce((a, b) => (b.logprob > a.logprob ? b : a));
     open = open.filter((each) => each !== best);
     if (best.whole) {
       const word = tokenizer.decode(best.ids).trim();
-      words.set(word, (words.get(word) ?? 0) + Math.exp(best.logprob));
+      const known = words.get(word) ?? { word, probability: 0, spaced: spaced(tokenizer, best.ids[0]) };
+      words.set(word, { ...known, probability: known.probability + Math.exp(best.logprob) });
     } else if (runs < MOST_RUNS && best.ids.length < LONGEST && given.length + best.ids.length < context) {
       runs++;
       const next = await nextLogprobs([...given, ...best.ids]);
@@ -48,7 +53,12 @@ export async function nextWords(tokenizer, nextLogprobs, given, context, k) {
     }
   }
   words.delete("");
-  return [...words].map(([word, probability]) => ({ word, probability })).sort((a, b) => b.probability - a.probability);
+  return [...words.values()].sort((a, b) => b.probability - a.probability);
+}
+
+/** @param {import("./tokenizer.js").Tokenizer} tokenizer @param {number} id */
+function spaced(tokenizer, id) {
+  return MARKS.includes(tokenizer.tokens[id][0]);
 }
 
 /** The ids of the largest values, the largest first. @param {Float64Array} values @param {number} num */

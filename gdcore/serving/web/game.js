@@ -1,0 +1,98 @@
+/** «Real or generated?»: texts one by one, your guesses beside the discriminator's. */
+
+import { $, percent } from "./elements.js";
+import { started } from "./failure.js";
+import { call } from "./model.js";
+import { calibrated } from "./texts.js";
+
+const ROUNDS = 10;
+
+/** @typedef {{text: string, prompt: string | null, real: boolean}} Riddle */
+
+/** @type {any} what `open` answered */
+let bundle;
+/** @type {Riddle[]} */
+let riddles = [];
+/** @type {{asked: number, yours: number, theirs: number}} */
+let score;
+
+/** @param {any} opened */
+export function openGame(opened) {
+  bundle = opened;
+  const { generated = [], real = [] } = bundle.showcase ?? {};
+  if (!generated.length) {
+    $("game").hidden = true;
+    return;
+  }
+  $("own").hidden = real.length > 0;
+  $("rules").textContent = real.length
+    ? "Each text is either the model's or was held out from what it learned from. Can you tell which?"
+    : "This bundle holds no real texts, for they belong to whoever wrote them. Give some of your own, of the kind that " +
+      "the model learned from, and guess which are its; the file stays in your browser.";
+  $("real").addEventListener("click", () => started(guess(true)));
+  $("fake").addEventListener("click", () => started(guess(false)));
+  $("onward").addEventListener("click", () => (score.asked < ROUNDS && riddles.length ? ask() : begin(generated, real)));
+  $("file").addEventListener("change", async () => {
+    const lines = (await $("file").files[0].text()).split("\n").map((/** @type {string} */ line) => line.trim());
+    const own = lines.filter(Boolean).map((/** @type {string} */ text) => ({ text, prompt: null }));
+    real.splice(0, real.length, ...own);
+    if (own.length) begin(generated, real);
+  });
+  if (real.length) begin(generated, real);
+}
+
+/** @param {Omit<Riddle, "real">[]} generated @param {Omit<Riddle, "real">[]} real */
+function begin(generated, real) {
+  const texts = new Set(real.map(({ text }) => text)); // what the model wrote word for word like a person is no riddle
+  const fakes = shuffled(generated.filter(({ text }) => !texts.has(text)).map((each) => ({ ...each, real: false })));
+  const reals = shuffled(real.map((each) => ({ ...each, real: true })));
+  const coins = Array.from({ length: ROUNDS }, () => (Math.random() < 0.5 ? reals : fakes).pop());
+  riddles = coins.filter((riddle) => riddle !== undefined);
+  score = { asked: 0, yours: 0, theirs: 0 };
+  $("round").hidden = false;
+  ask(false);
+}
+
+/** @param {boolean} [focus] */
+function ask(focus = true) {
+  const { text, prompt } = riddles[0];
+  $("riddle").textContent = prompt ? `${prompt} → ${text}` : text;
+  $("verdict").textContent = "";
+  $("onward").hidden = true;
+  $("real").hidden = $("fake").hidden = false;
+  if (focus) $("riddle").focus();
+}
+
+/** @param {boolean} real */
+async function guess(real) {
+  const riddle = riddles.shift();
+  if (!riddle) return;
+  $("real").hidden = $("fake").hidden = true;
+  const right = riddle.real === real;
+  score.asked++;
+  score.yours += Number(right);
+  const truth = riddle.real ? "a person wrote it" : "the model wrote it";
+  let said = "";
+  if (bundle.judges) {
+    const [{ verdict }] = await call("judge", { texts: [riddle.text], prompt: riddle.prompt });
+    const share = calibrated(verdict, bundle.showcase.line), theirs = share >= 0.5 === riddle.real;
+    score.theirs += Number(theirs);
+    said = ` The discriminator gave it ${percent(share)} real, and was ${theirs ? "right" : "wrong"}${theirs === right ? " too" : ""}.`;
+  }
+  $("verdict").textContent = `${right ? "Right" : "No"}: ${truth}.${said}`;
+  const over = !riddles.length || score.asked === ROUNDS;
+  const others = bundle.judges ? `, the discriminator ${score.theirs}` : "";
+  $("score").textContent = `You: ${score.yours} of ${score.asked}${others}.${over ? ` By chance it would be ${score.asked / 2}.` : ""}`;
+  $("onward").textContent = over ? "Play again" : "Next";
+  $("onward").hidden = false;
+  $("onward").focus();
+}
+
+/** @template T @param {T[]} list */
+function shuffled(list) {
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [list[i], list[j]] = [list[j], list[i]];
+  }
+  return list;
+}

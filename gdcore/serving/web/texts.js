@@ -1,0 +1,37 @@
+/** A text that was judged: what looks generated is marked, and beside it stands how real it looks. */
+
+import { element, percent } from "./elements.js";
+
+/**
+ * @param {string} text @param {import("./session.js").Judgement} judgement
+ * @param {[number, number] | null | undefined} line that calibrates the verdict, its slope and offset
+ */
+export function shown(text, { verdict, spans }, line) {
+  const real = calibrated(verdict, line);
+  const bar = element("span", { className: "bar" }, element("span"));
+  bar.setAttribute("aria-hidden", "true");
+  /** @type {HTMLElement} */ (bar.firstChild).style.setProperty("width", `${100 * real}%`);
+  const words = [line ? `${percent(real)} real` : `verdict ${real.toFixed(2)}`];
+  if (spans) words.push(spans.length ? `looks generated: ${spans.map(({ fake }) => percent(fake)).join(", ")}` : "nothing marked");
+  const about = element("span", { textContent: words.join(" · ") });
+  return element("li", {}, marked(text, spans ?? []), element("p", { className: "about soft" }, bar, about));
+}
+
+/** @param {number} verdict @param {[number, number] | null | undefined} line */
+export function calibrated(verdict, line) {
+  const logit = Math.log(verdict / (1 - verdict));
+  return line ? 1 / (1 + Math.exp(-(line[0] * logit + line[1]))) : verdict;
+}
+
+/** @param {string} text @param {import("./spans.js").Span[]} spans */
+function marked(text, spans) {
+  const parts = [];
+  let at = 0;
+  for (const { start, end, fake } of spans) {
+    const mark = element("mark", { textContent: text.slice(start, end) });
+    mark.style.setProperty("--sure", percent(fake).replace(" ", ""));
+    parts.push(text.slice(at, start), mark);
+    at = end;
+  }
+  return element("p", {}, ...parts, text.slice(at));
+}
