@@ -34,7 +34,11 @@ def export(run: Run, config: RunConfig, tokens: Ref, evaluation: Ref, pretrainin
         make,
         config=config.model_dump(mode="json", include={"export"}) | {"about": about},
         inputs={"tokens": tokens, "selected": selected, "finetuning": finetuning, "evaluation": evaluation},
-        sources=["gdcore.export.bundle", "gdcore.export.showcase", *(f"gdcore.{kind}.{part.name}" for kind, part in plugins.items())],
+        sources=[
+            "gdcore.export.bundle",
+            "gdcore.export.showcase",
+            *(f"gdcore.{kind}.{part.name}" for kind, part in plugins.items()),
+        ],
     )
     show_bundle(run, done.ref)
     return done

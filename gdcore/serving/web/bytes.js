@@ -1,6 +1,5 @@
 /** Bytes as printable characters, which byte-level tokens are written in: those that print stand for themselves. */
 
-/** @type {string[]} */
 const CHARACTER_OF = [];
 const BYTE_OF = new Map();
 let spare = 256;
@@ -14,12 +13,10 @@ const encoder = new TextEncoder();
 /** What is no UTF-8, as half a character, becomes U+FFFD; a byte order mark is a character like any other. */
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** @param {string} text */
 export function toBytes(text) {
   return Array.from(encoder.encode(text), (byte) => CHARACTER_OF[byte]).join("");
 }
 
-/** @param {string[]} tokens */
 export function fromBytes(tokens) {
   const bytes = tokens.flatMap((token) => {
     const own = Array.from(token, (character) => BYTE_OF.get(character));

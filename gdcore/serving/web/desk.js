@@ -1,7 +1,6 @@
 /** Writing: the prompt with what may follow it, candidates as they are written, and their ranks. */
 
-import { $, counted, element, percent } from "./elements.js";
-import { fail, started } from "./failure.js";
+import { $, counted, element, fail, percent, started } from "./elements.js";
 import { call } from "./model.js";
 import { shown } from "./texts.js";
 
@@ -14,23 +13,23 @@ let bundle;
 /** @type {(ReturnType<typeof call>) | null} what is being written */
 let writing = null;
 
-/** @param {any} opened */
 export function openDesk(opened) {
   bundle = opened;
   const { manifest, judges } = bundle;
   $("longest").max = $("longest").value = String(manifest.context);
   if (manifest.prompted) $("prompt-label").textContent = "What should the model answer?";
   if (!judges) $("candidates").value = "1";
-  $("wish").addEventListener("submit", (/** @type {Event} */ event) => {
+  $("wish").addEventListener("submit", (event) => {
     event.preventDefault();
     started(write());
   });
   $("another").addEventListener("click", () => {
+    if (writing) return;
     $("seed").value = String(Number($("seed").value) + 1);
     $("wish").requestSubmit();
   });
   $("stop").addEventListener("click", () => writing?.stop());
-  $("prompt").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+  $("prompt").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     $("wish").requestSubmit();
@@ -96,17 +95,15 @@ async function rank({ texts, ended, tokens }, prompt, items) {
   );
 }
 
-/** @param {string} text */
 function tellGuide(text) {
   $("guide").textContent = text;
   $("guide").hidden = false;
 }
 
-/** @param {boolean} on */
 function busy(on) {
   const leave = !on && document.activeElement === $("stop");
   $("texts").setAttribute("aria-busy", String(on));
-  $("go").disabled = $("another").disabled = on;
+  for (const id of ["go", "another"]) $(id).setAttribute("aria-disabled", String(on)); // not disabled: it has the focus
   $("stop").disabled = !on;
   if (leave) $("go").focus();
 }
@@ -133,7 +130,7 @@ async function look() {
   if (mine === looks) suggest(words);
 }
 
-/** @param {import("./suggesting.js").Suggestion[]} words */
+/** @param {Suggestion[]} words */
 function suggest(words) {
   const focused = $("next").contains(document.activeElement);
   $("next").replaceChildren(...words.map(({ word, probability, spaced }) => {

@@ -1,6 +1,8 @@
 /** The page's elements, and how new ones are made. Text is always set as text: no markup comes from a model. */
 
-/** An element that `index.html` has. @param {string} id @returns {any} */
+import { UserError } from "./tokenizer.js";
+
+/** An element that `index.html` has. @returns {any} */
 export function $(id) {
   const found = document.getElementById(id);
   if (!found) throw new Error(`index.html has no element ${id}`);
@@ -22,7 +24,6 @@ export function drawn(name, attributes = {}, ...children) {
   return made;
 }
 
-/** @param {number} share */
 export function percent(share) {
   return `${Math.round(100 * share)} %`;
 }
@@ -32,7 +33,19 @@ export function counted(num, what, many = `${what}s`) {
   return `${num.toLocaleString("en")} ${num === 1 ? what : many}`;
 }
 
-/** @param {number} bytes */
 export function megabytes(bytes) {
   return (bytes / 1e6).toFixed(1);
+}
+
+/** Tells on the page what went wrong. */
+export function fail(error) {
+  const ours = error instanceof UserError;
+  $("failure").textContent = ours ? error.message : `Something is wrong with this page: ${error.message}`;
+  $("failure").hidden = false;
+  if (!ours) console.error(error);
+}
+
+/** Work that nobody waits for, its failure told. @param {Promise<any>} work */
+export function started(work) {
+  work.catch(fail);
 }

@@ -2,7 +2,7 @@
 
 import { $, drawn } from "./elements.js";
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, EDGE] = [420, 320, 44, 44, 26];
+const [WIDTH, HEIGHT, LEFT, BOTTOM, EDGE] = [420, 330, 40, 46, 34];
 
 /**
  * @typedef {{temperature: number, x: number, y: number}} Point
@@ -29,7 +29,7 @@ export function openFrontier(frontier) {
   move();
 }
 
-/** Where a temperature lies on the measured line, at its ends where it is beyond them. @param {Point[]} points @param {number} chosen */
+/** Where a temperature lies on the measured line, at its ends where it is beyond them. @param {Point[]} points */
 export function between(points, chosen) {
   const after = points.findIndex((point) => point.temperature >= chosen);
   if (after === 0) return points[0];
@@ -50,7 +50,7 @@ function told({ points, x_label, y_label, guide }, chosen, place) {
   return `${where} ${guide}`;
 }
 
-/** A metric without what its axis says of directions. @param {string} label */
+/** A metric without what its axis says of directions. */
 function name(label) {
   return label.split(":")[0];
 }
@@ -60,14 +60,14 @@ function chart({ title, x_label, y_label, real, points }) {
   const all = real ? [...points, real] : points;
   const x = scale(all.map((point) => point.x), LEFT + EDGE, WIDTH - EDGE);
   const y = scale(all.map((point) => point.y), HEIGHT - BOTTOM - EDGE, EDGE);
-  const at = (/** @type {{x: number, y: number}} */ point) => ({ x: x(point.x), y: y(point.y) });
+  const at = (point) => ({ x: x(point.x), y: y(point.y) });
   const svg = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", class: "chart" });
   const values = points.map((point) => `${point.temperature}: ${point.x.toPrecision(3)}, ${point.y.toPrecision(3)}`);
   svg.setAttribute("aria-label", `${title}. ${x_label} across, ${y_label} upwards. By temperature: ${values.join("; ")}.`);
   svg.append(
     drawn("path", { class: "axes", d: `M${LEFT} ${EDGE / 2}V${HEIGHT - BOTTOM}H${WIDTH - EDGE / 2}` }),
-    drawn("text", { class: "axis", x: (LEFT + WIDTH) / 2, y: HEIGHT - 14, "text-anchor": "middle" }, x_label),
-    drawn("text", { class: "axis", transform: `translate(18 ${(HEIGHT - BOTTOM) / 2}) rotate(-90)`, "text-anchor": "middle" }, y_label),
+    drawn("text", { class: "axis", x: (LEFT + WIDTH) / 2, y: HEIGHT - 14 }, x_label),
+    drawn("text", { class: "axis", transform: `translate(18 ${(HEIGHT - BOTTOM) / 2}) rotate(-90)` }, y_label),
     drawn("polyline", { class: "line", points: points.map(at).map((place) => `${place.x},${place.y}`).join(" ") }),
   );
   let last = { x: -99, y: -99 };
@@ -75,23 +75,22 @@ function chart({ title, x_label, y_label, real, points }) {
     const place = at(point);
     svg.append(drawn("circle", { class: "point", cx: place.x, cy: place.y, r: 3.5 }));
     // Those that lie close together would be written over one another.
-    if (Math.hypot(place.x - last.x, place.y - last.y) < 26) continue;
-    svg.append(drawn("text", { class: "tick", x: place.x + 8, y: place.y - 7 }, String(point.temperature)));
+    if (Math.hypot(place.x - last.x, place.y - last.y) < 30) continue;
+    svg.append(drawn("text", { class: "tick", x: place.x, y: place.y - 13 }, String(point.temperature)));
     last = place;
   }
   if (real) {
-    const place = at(real), near = place.x > WIDTH - 110;
+    const place = at(real);
     svg.append(drawn("path", { class: "real", d: `M${place.x} ${place.y - 7}l7 7l-7 7l-7-7z` }));
-    const side = near ? { x: place.x - 12, "text-anchor": "end" } : { x: place.x + 12 };
-    svg.append(drawn("text", { class: "tick real", y: place.y + 4, ...side }, "real text"));
+    svg.append(drawn("text", { class: "tick real", x: place.x, y: place.y + 22 }, "real text"));
   }
   const dot = drawn("g", { class: "dot" }, drawn("circle", { r: 11, class: "halo" }), drawn("circle", { r: 6 }));
   svg.append(dot);
   return { svg, dot, at };
 }
 
-/** From values to places between two ends; a single value stands in the middle. @param {number[]} values @param {number} from @param {number} to */
+/** From values to places between two ends; a single value stands in the middle. */
 function scale(values, from, to) {
   const least = Math.min(...values), most = Math.max(...values);
-  return (/** @type {number} */ value) => (most > least ? from + ((value - least) / (most - least)) * (to - from) : (from + to) / 2);
+  return (value) => (most > least ? from + ((value - least) / (most - least)) * (to - from) : (from + to) / 2);
 }

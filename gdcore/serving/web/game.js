@@ -1,7 +1,6 @@
 /** «Real or generated?»: texts one by one, your guesses beside the discriminator's. */
 
-import { $, percent } from "./elements.js";
-import { started } from "./failure.js";
+import { $, percent, started } from "./elements.js";
 import { call } from "./model.js";
 import { calibrated } from "./texts.js";
 
@@ -11,12 +10,9 @@ const ROUNDS = 10;
 
 /** @type {any} what `open` answered */
 let bundle;
-/** @type {Riddle[]} */
 let riddles = [];
-/** @type {{asked: number, yours: number, theirs: number}} */
 let score;
 
-/** @param {any} opened */
 export function openGame(opened) {
   bundle = opened;
   const { generated = [], real = [] } = bundle.showcase ?? {};
@@ -33,8 +29,8 @@ export function openGame(opened) {
   $("fake").addEventListener("click", () => started(guess(false)));
   $("onward").addEventListener("click", () => (score.asked < ROUNDS && riddles.length ? ask() : begin(generated, real)));
   $("file").addEventListener("change", async () => {
-    const lines = (await $("file").files[0].text()).split("\n").map((/** @type {string} */ line) => line.trim());
-    const own = lines.filter(Boolean).map((/** @type {string} */ text) => ({ text, prompt: null }));
+    const lines = (await $("file").files[0].text()).split("\n").map((line) => line.trim());
+    const own = lines.filter(Boolean).map((text) => ({ text, prompt: null }));
     real.splice(0, real.length, ...own);
     if (own.length) begin(generated, real);
   });
@@ -63,7 +59,6 @@ function ask(focus = true) {
   if (focus) $("riddle").focus();
 }
 
-/** @param {boolean} real */
 async function guess(real) {
   const riddle = riddles.shift();
   if (!riddle) return;
@@ -77,9 +72,9 @@ async function guess(real) {
     const [{ verdict }] = await call("judge", { texts: [riddle.text], prompt: riddle.prompt });
     const share = calibrated(verdict, bundle.showcase.line), theirs = share >= 0.5 === riddle.real;
     score.theirs += Number(theirs);
-    said = ` The discriminator gave it ${percent(share)} real, and was ${theirs ? "right" : "wrong"}${theirs === right ? " too" : ""}.`;
+    said = ` The discriminator gave it ${percent(share)}, and was ${theirs ? "right" : "wrong"}${theirs === right ? " too" : ""}.`;
   }
-  $("verdict").textContent = `${right ? "Right" : "No"}: ${truth}.${said}`;
+  $("verdict").textContent = `${right ? "Right" : "Wrong"}: ${truth}.${said}`;
   const over = !riddles.length || score.asked === ROUNDS;
   const others = bundle.judges ? `, the discriminator ${score.theirs}` : "";
   $("score").textContent = `You: ${score.yours} of ${score.asked}${others}.${over ? ` By chance it would be ${score.asked / 2}.` : ""}`;

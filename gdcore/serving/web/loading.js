@@ -14,9 +14,8 @@ export async function load(tell) {
   const names = FILES.filter((name) => name in manifest.files);
   const total = names.reduce((sum, name) => sum + manifest.files[name].size, runtime.size);
   let loaded = 0;
-  const told = (/** @type {number} */ bytes) => tell({ loaded: (loaded += bytes), total });
+  const told = (bytes) => tell({ loaded: (loaded += bytes), total });
   const wasm = unpacked(await fetched(`runtime/${runtime.wasm}`, told));
-  /** @type {Map<string, Uint8Array>} */
   const files = new Map();
   for (const name of names) {
     const bytes = await fetched(`bundle/${name}`, told);
@@ -26,7 +25,6 @@ export async function load(tell) {
   return { manifest, files, runtime, wasm: await wasm, bytes: total };
 }
 
-/** @param {string} path */
 async function response(path) {
   const answer = await fetch(path).catch((error) => {
     throw new UserError(`${path} could not be loaded (${error.message}): is the host still there?`);
@@ -37,36 +35,35 @@ async function response(path) {
   return answer;
 }
 
-/** @param {string} path @returns {Promise<any>} */
+/** @returns {Promise<any>} */
 async function json(path) {
   return (await response(path)).json();
 }
 
 /** @param {string} path @param {(bytes: number) => void} told */
 async function fetched(path, told) {
-  const reader = /** @type {ReadableStream<Uint8Array>} */ ((await response(path)).body).getReader();
-  /** @type {BlobPart[]} */
+  const reader = (await response(path)).body.getReader();
   const parts = [];
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
-    parts.push(/** @type {BlobPart} */ (value));
+    parts.push(value);
     told(value.length);
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-/** What gzip packed; a host may have unpacked it on the way already. @param {Uint8Array} bytes */
+/** What gzip packed; a host may have unpacked it on the way already. */
 async function unpacked(bytes) {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
-  const stream = new Blob([/** @type {BlobPart} */ (bytes)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 /** @param {string} name @param {Uint8Array} bytes @param {{size: number, sha256: string}} expected */
 async function check(name, bytes, expected) {
   // Digests are for secure pages alone, as browsers have it; a damaged file seldom has the right size.
-  const digest = crypto.subtle && new Uint8Array(await crypto.subtle.digest("SHA-256", /** @type {BufferSource} */ (bytes)));
+  const digest = crypto.subtle && new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const hex = digest && Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (bytes.length !== expected.size || (hex && hex !== expected.sha256)) {
     throw new UserError(`bundle/${name} is not what manifest.json describes: the bundle is damaged. Put it on the host anew.`);

@@ -3,7 +3,6 @@
 import { UserError } from "./tokenizer.js";
 
 const worker = new Worker("worker.js", { type: "module" });
-/** @type {Map<number, {resolve: (result: any) => void, reject: (error: Error) => void, tell: (piece: any) => void}>} */
 const open = new Map();
 let calls = 0;
 

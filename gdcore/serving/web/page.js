@@ -1,8 +1,7 @@
 /** The page: opens the bundle, and hands its parts to those who use them. */
 
-import { $, counted, element, megabytes } from "./elements.js";
+import { $, counted, element, fail, megabytes } from "./elements.js";
 import { openDesk } from "./desk.js";
-import { fail } from "./failure.js";
 import { openFrontier } from "./frontier.js";
 import { openGame } from "./game.js";
 import { call } from "./model.js";
@@ -15,7 +14,6 @@ function tell({ loaded, total }) {
   $("loaded").textContent = `${megabytes(loaded)} of ${megabytes(total)} MB${all}`;
 }
 
-/** @param {any} opened */
 function describe({ manifest, runtime, bytes }) {
   const facts = {
     Generator: `${manifest.generator.name}, ${counted(manifest.vocab_size, "token")}, context of ${manifest.context}`,

@@ -15,7 +15,7 @@ export function rowSeed(seed) {
   return BigInt.asIntN(64, mixed(mixed(BigInt.asUintN(64, seed))));
 }
 
-/** Those of a text's candidates; the first is the text's own. @param {bigint} own @param {number} num */
+/** Those of a text's candidates; the first is the text's own. @param {bigint} own */
 export function candidateSeeds(own, num) {
   const base = mixed(BigInt.asUintN(64, own));
   const others = Array.from({ length: num }, (_, j) => BigInt.asIntN(64, mixed(base + BigInt(j) * GOLDEN_64)));

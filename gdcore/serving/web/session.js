@@ -9,15 +9,13 @@ import { found } from "./spans.js";
 import { nextWords } from "./suggesting.js";
 import { write } from "./writing.js";
 
-/** The schemas of `manifest.json` that this page knows. */
-const READABLE = [1, 2];
 const GRAPHS = ["decode.onnx", "model.onnx", "discriminator.onnx"];
 /** Files of a bundle that the page opens, where the bundle has them. */
 export const FILES = [...GRAPHS, "tokenizer.json", "tokenizer_config.json", "showcase.json"];
 
 /**
  * @typedef {{prompt: string, seed: bigint, temperature: number, candidates: number, longest: number}} Wish
- * @typedef {{verdict: number, spans: import("./spans.js").Span[] | null}} Judgement the verdict is from 0 to 1: more is
+ * @typedef {{verdict: number, spans: Span[] | null}} Judgement the verdict is from 0 to 1: more is
  *   more like real text
  */
 
@@ -28,16 +26,9 @@ export class Session {
    * @param {Map<string, Uint8Array>} files of the bundle, by name
    */
   static async open(ort, manifest, files) {
-    if (!READABLE.includes(manifest.schema_version)) {
-      throw new UserError(
-        `manifest.json has schema version ${manifest.schema_version}; this page reads ${READABLE.join(" and ")}. ` +
-          "Make the page with the version of gdflow that the bundle was exported with.",
-      );
-    }
     const [parsed, config, showcase] = ["tokenizer.json", "tokenizer_config.json", "showcase.json"].map((name) =>
       files.has(name) ? JSON.parse(new TextDecoder().decode(files.get(name))) : null);
     const tokenizer = new Tokenizer(parsed, config);
-    /** @type {Record<string, any>} */
     const graphs = {};
     for (const name of GRAPHS) {
       const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
@@ -46,14 +37,9 @@ export class Session {
     return new Session(ort, manifest, tokenizer, graphs, showcase);
   }
 
-  /** @param {any} ort @param {any} manifest @param {Tokenizer} tokenizer @param {Record<string, any>} graphs @param {any} showcase */
+  /** @param {Tokenizer} tokenizer @param {Record<string, any>} graphs */
   constructor(ort, manifest, tokenizer, graphs, showcase) {
-    this.ort = ort;
-    this.manifest = manifest;
-    this.tokenizer = tokenizer;
-    this.graphs = graphs;
-    this.showcase = showcase;
-    /** @type {number} */
+    Object.assign(this, { ort, manifest, tokenizer, graphs, showcase });
     this.context = manifest.context;
     /** @type {boolean} whether the model answers prompts; one that does not continues them */
     this.prompted = manifest.prompted;
@@ -61,7 +47,7 @@ export class Session {
     this.highlights = this.judges && graphs["discriminator.onnx"].outputNames.includes("token_probabilities");
   }
 
-  /** What a text begins with, as ids; no prompt is an empty one. @param {string} prompt */
+  /** What a text begins with, as ids; no prompt is an empty one. */
   given(prompt) {
     const given = [BOS, ...this.tokenizer.encode(prompt), ...(this.prompted ? [SEP] : [])];
     if (given.length >= this.context) {
@@ -107,12 +93,12 @@ export class Session {
     }));
   }
 
-  /** The likeliest words to follow a text, see `nextWords`. @param {string} prefix @param {number} k */
+  /** The likeliest words to follow a text, see `nextWords`. */
   suggest(prefix, k) {
     return nextWords(this.tokenizer, (ids) => this.#nextLogprobs(ids), this.given(prefix), this.context, k);
   }
 
-  /** Log-probabilities of what follows some ids. @param {number[]} ids @returns {Promise<Float64Array>} */
+  /** Log-probabilities of what follows some ids. @returns {Promise<Float64Array>} */
   async #nextLogprobs(ids) {
     const { next_logits: logits } = await this.graphs["model.onnx"].run(this.#padded([ids]), ["next_logits"]);
     const values = Float64Array.from(logits.data);
@@ -128,7 +114,7 @@ export class Session {
     return { tokens: this.whole(ids, [rows.length, width]), lengths: this.whole(rows.map((row) => row.length), [rows.length]) };
   }
 
-  /** A tensor of whole numbers. @param {(number | bigint)[]} values @param {number[]} shape */
+  /** A tensor of whole numbers. @param {(number | bigint)[]} values */
   whole(values, shape) {
     return new this.ort.Tensor("int64", BigInt64Array.from(values, BigInt), shape);
   }

@@ -6,15 +6,12 @@ const LEAST = 0.5;
 
 /**
  * The runs of a text's tokens that are fake with probability 0.5 or more; spaces before a run are not in it.
- * @param {import("./tokenizer.js").Tokenizer} tokenizer @param {string} text
  * @param {ArrayLike<number>} real how probably each of its tokens is real
  * @returns {Span[]}
  */
 export function found(tokenizer, text, real) {
   const tokens = tokenizer.read(text).slice(0, real.length);
-  /** @type {Span[]} */
   const spans = [];
-  /** @type {number[]} */
   let run = [];
   for (let i = 0; i <= tokens.length; i++) {
     if (i < tokens.length && 1 - real[i] >= LEAST) {

@@ -1,8 +1,7 @@
 /**
  * The next word, as a whole: what gdcore/serving/suggesting.py finds.
  *
- * A word ends where the next token begins with a space, or is a symbol or the end of the text; its probability is that
- * of its tokens, and of ending there. Best first: what is found first is likelier than all that is not found yet.
+ * A word ends where the next token begins another; its probability is that of its tokens, and of ending there.
  */
 
 import { BOS, EOS, PAD, SEP, UNK } from "./tokenizer.js";
@@ -18,9 +17,7 @@ const GOES_ON = /^[\p{L}\p{N}'’\-_\uFFFD]/u;
 const MARKS = ["▁", "Ġ"];
 
 /**
- * @param {import("./tokenizer.js").Tokenizer} tokenizer
  * @param {(ids: number[]) => Promise<Float64Array>} nextLogprobs
- * @param {number[]} given @param {number} context @param {number} k
  * @returns {Promise<Suggestion[]>} the likeliest first
  */
 export async function nextWords(tokenizer, nextLogprobs, given, context, k) {
@@ -32,7 +29,6 @@ export async function nextWords(tokenizer, nextLogprobs, given, context, k) {
   }
   const begins = beginsAWord(tokenizer);
   let open = likeliest(first, 4 * k).map((id) => ({ logprob: first[id], whole: false, ids: [id] }));
-  /** @type {Map<string, Suggestion>} */
   const words = new Map();
   for (let runs = 0; open.length && words.size < k;) {
     const best = open.reduce((a, b) => (b.logprob > a.logprob ? b : a));
@@ -56,21 +52,19 @@ export async function nextWords(tokenizer, nextLogprobs, given, context, k) {
   return [...words.values()].sort((a, b) => b.probability - a.probability);
 }
 
-/** @param {import("./tokenizer.js").Tokenizer} tokenizer @param {number} id */
 function spaced(tokenizer, id) {
   return MARKS.includes(tokenizer.tokens[id][0]);
 }
 
-/** The ids of the largest values, the largest first. @param {Float64Array} values @param {number} num */
+/** The ids of the largest values, the largest first. @param {Float64Array} values */
 function likeliest(values, num) {
   const ids = [...values.keys()].filter((id) => values[id] > -Infinity);
   return ids.sort((a, b) => values[b] - values[a]).slice(0, num);
 }
 
-/** @type {WeakMap<object, boolean[]>} */
 const known = new WeakMap();
 
-/** Of each token, whether the word before it has ended. @param {import("./tokenizer.js").Tokenizer} tokenizer */
+/** Of each token, whether the word before it has ended. */
 function beginsAWord(tokenizer) {
   const begins = known.get(tokenizer) ?? Array.from({ length: tokenizer.size }, (_, id) => {
     if (FORBIDDEN.includes(id) || id === EOS) return true;

@@ -3,15 +3,15 @@
 import { element, percent } from "./elements.js";
 
 /**
- * @param {string} text @param {import("./session.js").Judgement} judgement
+ * @param {string} text @param {Judgement} judgement
  * @param {[number, number] | null | undefined} line that calibrates the verdict, its slope and offset
  */
 export function shown(text, { verdict, spans }, line) {
   const real = calibrated(verdict, line);
   const bar = element("span", { className: "bar" }, element("span"));
   bar.setAttribute("aria-hidden", "true");
-  /** @type {HTMLElement} */ (bar.firstChild).style.setProperty("width", `${100 * real}%`);
-  const words = [line ? `${percent(real)} real` : `verdict ${real.toFixed(2)}`];
+  (bar.firstChild).style.setProperty("width", `${100 * real}%`);
+  const words = [line ? `${percent(real)} likely real` : `verdict ${real.toFixed(2)}`];
   if (spans) words.push(spans.length ? `looks generated: ${spans.map(({ fake }) => percent(fake)).join(", ")}` : "nothing marked");
   const about = element("span", { textContent: words.join(" · ") });
   return element("li", {}, marked(text, spans ?? []), element("p", { className: "about soft" }, bar, about));
@@ -23,7 +23,7 @@ export function calibrated(verdict, line) {
   return line ? 1 / (1 + Math.exp(-(line[0] * logit + line[1]))) : verdict;
 }
 
-/** @param {string} text @param {import("./spans.js").Span[]} spans */
+/** @param {string} text @param {Span[]} spans */
 function marked(text, spans) {
   const parts = [];
   let at = 0;

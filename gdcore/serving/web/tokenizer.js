@@ -35,38 +35,37 @@ export class Tokenizer {
     this.normalizers = listed(parsed.normalizer, "normalizers").map(normalizer);
     this.splitters = listed(parsed.pre_tokenizer, "pretokenizers").map(splitter);
     this.ids = new Map(Object.entries(parsed.model.vocab));
-    /** @type {string[]} */
     this.tokens = [];
     for (const [token, id] of this.ids) this.tokens[id] = token;
     this.spell = speller(parsed.model, this.ids);
     this.decoders = listed(parsed.decoder, "decoders").map(decoder);
   }
 
-  /** @param {string} text @returns {number[]} without BOS and EOS */
+  /** @returns {number[]} without BOS and EOS */
   encode(text) {
     return this.read(text).map((token) => token.id);
   }
 
-  /** The tokens of a text, each with where it stands in it. @param {string} text @returns {Token[]} */
+  /** The tokens of a text, each with where it stands in it. @returns {Token[]} */
   read(text) {
     let pieces = [this.normalizers.reduce((read, step) => step(read), asRead(text))];
     for (const split of this.splitters) pieces = pieces.flatMap(split);
     return pieces.filter((piece) => piece.text).flatMap(this.spell);
   }
 
-  /** The pieces of a text that the vocabulary lacks, as they stand there. @param {string} text */
+  /** The pieces of a text that the vocabulary lacks, as they stand there. */
   unknown(text) {
     return this.read(text).filter(({ id }) => id === UNK).map(({ from, to }) => text.slice(from, to).trim());
   }
 
-  /** The readable text of some ids; special tokens are skipped. @param {number[]} ids */
+  /** The readable text of some ids; special tokens are skipped. */
   decode(ids) {
     const known = ids.filter((id) => id >= NUM_SPECIALS && id in this.tokens).map((id) => this.tokens[id]);
     return this.decoders.reduce((parts, step) => step(parts), known).join("");
   }
 }
 
-/** @param {string} what @returns {never} */
+/** @returns {never} */
 function refuse(what) {
   throw new UserError(
     `tokenizer.json ${what}, which this page cannot follow exactly; it knows the kinds word, char and bpe that gdflow ` +
@@ -74,12 +73,12 @@ function refuse(what) {
   );
 }
 
-/** @param {any} part @param {string} key @returns {any[]} the steps of a part that may be a sequence of them */
+/** @returns {any[]} the steps of a part that may be a sequence of them */
 function listed(part, key) {
   return part.type === "Sequence" ? part[key] : [part];
 }
 
-/** @param {string} text @returns {Read} */
+/** @returns {Read} */
 function asRead(text) {
   const from = [], to = [];
   for (const point of text) {
@@ -89,7 +88,7 @@ function asRead(text) {
   return { text, from, to };
 }
 
-/** @param {Read} read @param {number} start @param {number} end @returns {Read} */
+/** @returns {Read} */
 function part(read, start, end) {
   return { text: read.text.slice(start, end), from: read.from.slice(start, end), to: read.to.slice(start, end) };
 }
@@ -100,9 +99,8 @@ function part(read, start, end) {
  */
 function replaced(read, pattern, by) {
   let text = "", at = 0;
-  /** @type {number[]} */
-  const from = [], /** @type {number[]} */ to = [];
-  const keep = (/** @type {number} */ end) => {
+  const from = [], to = [];
+  const keep = (end) => {
     text += read.text.slice(at, end);
     for (; at < end; at++) from.push(read.from[at]), to.push(read.to[at]);
   };
@@ -117,7 +115,7 @@ function replaced(read, pattern, by) {
   return { text, from, to };
 }
 
-/** A pattern of `tokenizer.json`, whose code points are written `\x{…}`. @param {any} pattern */
+/** A pattern of `tokenizer.json`, whose code points are written `\x{…}`. */
 function regex(pattern) {
   const source = "Regex" in pattern
     ? pattern.Regex.replaceAll("\\x{", "\\u{")
@@ -125,7 +123,7 @@ function regex(pattern) {
   return new RegExp(source, "gu");
 }
 
-/** @param {any} step @returns {(read: Read) => Read} */
+/** @returns {(read: Read) => Read} */
 function normalizer(step) {
   switch (step.type) {
     case "Strip":
@@ -143,13 +141,12 @@ function normalizer(step) {
   }
 }
 
-/** @param {Read} read @param {string} what @returns {Read} */
+/** @returns {Read} */
 function prepended(read, what) {
   const [from, to] = [read.from, read.to].map((places) => [...Array(what.length).fill(places[0]), ...places]);
   return { text: what + read.text, from, to };
 }
 
-/** @param {Read} read */
 function stripped(read) {
   let start = 0, end = read.text.length;
   while (start < end && SPACE.test(read.text[start])) start++;
@@ -157,7 +154,7 @@ function stripped(read) {
   return part(read, start, end);
 }
 
-/** @param {any} step @returns {(read: Read) => Read[]} */
+/** @returns {(read: Read) => Read[]} */
 function splitter(step) {
   if (step.type === "ByteLevel" && !step.add_prefix_space && !step.use_regex) return (read) => [inBytes(read)];
   if (step.type !== "Split" || step.behavior !== "Isolated" || step.invert) return refuse(`splits text by ${step.type}`);
@@ -173,12 +170,12 @@ function splitter(step) {
   };
 }
 
-/** Each byte as the character that stands for it. @param {Read} read @returns {Read} */
+/** Each byte as the character that stands for it. @returns {Read} */
 function inBytes(read) {
   return replaced(read, /./gsu, toBytes);
 }
 
-/** How a piece becomes tokens. @param {any} model @param {Map<string, number>} ids @returns {(read: Read) => Token[]} */
+/** How a piece becomes tokens. @param {Map<string, number>} ids @returns {(read: Read) => Token[]} */
 function speller(model, ids) {
   if (model.type === "WordLevel") {
     return ({ text, from, to }) => [{ id: ids.get(text) ?? UNK, from: from[0], to: to[to.length - 1] }];
@@ -187,8 +184,7 @@ function speller(model, ids) {
       model.byte_fallback || model.ignore_merges || model.dropout) {
     return refuse(`spells words by a ${model.type} of another make`);
   }
-  /** @type {Map<string, number>} */
-  const ranks = new Map(model.merges.map((/** @type {string[]} */ pair, /** @type {number} */ i) => [pair.join(" "), i]));
+  const ranks = new Map(model.merges.map((pair, i) => [pair.join(" "), i]));
   return ({ text, from, to }) => {
     const parts = [...text].map((token, i) => ({ token, from: from[i], to: to[i] }));
     for (;;) {
@@ -205,7 +201,7 @@ function speller(model, ids) {
   };
 }
 
-/** @param {any} step @returns {(tokens: string[]) => string[]} */
+/** @returns {(tokens: string[]) => string[]} */
 function decoder(step) {
   switch (step.type) {
     case "Fuse":

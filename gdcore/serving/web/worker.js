@@ -4,12 +4,10 @@ import { load } from "./loading.js";
 import { Session } from "./session.js";
 import { UserError } from "./tokenizer.js";
 
-/** @type {Session} */
 let session;
 /** Calls that are no longer wanted. @type {Set<number>} */
 const stopped = new Set();
 
-/** @type {Record<string, (args: any, tell: (piece: any) => void, id: number) => Promise<any>>} */
 const METHODS = {
   async open(_, tell) {
     const { manifest, files, runtime, wasm, bytes } = await load(tell);

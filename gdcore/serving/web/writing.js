@@ -8,13 +8,12 @@ const HALVES = /\uFFFD+$/;
 
 /**
  * Yields, after each token, the texts as far as they are certain, and how many tokens the longest has drawn.
- * @param {import("./session.js").Session} session
- * @param {import("./session.js").Wish} wish
+ * @param {Wish} wish
  * @returns {AsyncGenerator<{texts: string[], ended: boolean[], tokens: number}>}
  */
 export async function* write(session, { prompt, seed, temperature, candidates, longest }) {
   const given = session.given(prompt), end = Math.min(given.length + longest, session.context);
-  const filled = (/** @type {number} */ value) =>
+  const filled = (value) =>
     new session.ort.Tensor("float32", new Float32Array(candidates).fill(value), [candidates]);
   const fixed = {
     seeds: session.whole(candidateSeeds(rowSeed(seed), candidates), [candidates]),
@@ -48,12 +47,12 @@ export async function* write(session, { prompt, seed, temperature, candidates, l
 
 /**
  * States of texts that begin: BOS, which each reads first, puts in what belongs there. What grows has no length yet.
- * @param {import("./session.js").Session} session @param {number} num @returns {Record<string, any>}
+ * @param {Session} session @returns {Record<string, any>}
  */
 function blank(session, num) {
   const inputs = session.manifest.graphs["decode.onnx"].inputs;
-  const states = inputs.filter((/** @type {any} */ input) => input.name.startsWith("state_"));
-  return Object.fromEntries(states.map((/** @type {{name: string, shape: (string | number)[]}} */ { name, shape }) => {
+  const states = inputs.filter((input) => input.name.startsWith("state_"));
+  return Object.fromEntries(states.map(({ name, shape }) => {
     const sizes = shape.map((size, axis) => (axis === 1 ? num : typeof size === "string" ? 0 : size));
     const zeros = new Float32Array(sizes.reduce((product, size) => product * size, 1));
     return [name, new session.ort.Tensor("float32", zeros, sizes)];
