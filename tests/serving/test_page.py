@@ -6,6 +6,7 @@ here: `npm install onnxruntime-web playwright-core axe-core`.
 
 import gzip
 import json
+import math
 import os
 import re
 import shutil
@@ -190,8 +191,8 @@ def agrees(bundle: Path, prompts: list[str]) -> None:
         firsts = [stage[0] for stage in written["stages"]]
         assert all(after.startswith(before) for before, after in pairwise(firsts))
         if written["judged"]:
-            verdicts = session.judge(written["texts"])
-            assert [each["verdict"] for each in written["judged"]] == pytest.approx(verdicts, abs=1e-5)
+            verdicts = [1 / (1 + math.exp(-each["logit"])) for each in written["judged"]]
+            assert verdicts == pytest.approx(session.judge(written["texts"]), abs=1e-5)
         if written["judged"] and written["judged"][0]["spans"] is not None:
             spans = [[(each["start"], each["end"]) for each in some["spans"]] for some in written["judged"]]
             assert spans == [[(each.start, each.end) for each in some] for some in session.highlight(written["texts"])]
@@ -268,7 +269,8 @@ def test_a_visitor_with_a_browser(request: pytest.FixtureRequest, tmp_path: Path
     verdicts = session.judge(texts)
     assert verdicts == sorted(verdicts, reverse=True)
     assert told["marks"] == sum(map(len, session.highlight(texts)))
-    assert all(f"{round(100 * verdict)} % likely real" in about for verdict, (_, about) in zip(verdicts, told["texts"]))
+    said = ["< 1" if verdict < 0.005 else f"{round(100 * verdict)}" for verdict in verdicts]
+    assert all(about.startswith(f"{share} % likely real") for share, (_, about) in zip(said, told["texts"]))
     assert told["status"].endswith("tokens, the most real one first.")
     stages = sorted(told["stages"], key=len)
     assert len(stages) > 3  # it was seen to grow
@@ -283,7 +285,9 @@ def test_a_visitor_with_a_browser(request: pytest.FixtureRequest, tmp_path: Path
     walk = [step for step in told["walk"] if step not in ("", "Skip to writing")]
     order = ("prompt", "temperature", "candidates", "longest", "seed", "go", "another", "real", "fake")
     assert [step for step in walk if step in order] == list(order)
-    assert re.match(r"(Right|Wrong): (a person|the model) wrote it\. The discriminator gave it \d+ %", told["riddle"])
+    assert re.match(
+        r"(Right|Wrong): (a person|the model) wrote it\. The discriminator gave it (< )?\d+ %", told["riddle"]
+    )
     assert told["score"].startswith("You: ")
     assert told["onward"] == "onward"
     assert "which leaves no room in the model's context of 24: shorten it" in told["problem"]

@@ -84,8 +84,8 @@ async function rank({ texts, ended, tokens }, prompt, items) {
     return tellGuide("This bundle has no discriminator, so nothing ranks what it writes.");
   }
   const judged = await call("judge", { texts, prompt: bundle.manifest.prompted ? prompt : null });
-  const order = [...items.keys()].sort((a, b) => judged[b].verdict - judged[a].verdict);
-  $("texts").replaceChildren(...order.map((i) => shown(texts[i], judged[i], bundle.showcase?.line)));
+  const order = [...items.keys()].sort((a, b) => judged[b].logit - judged[a].logit);
+  $("texts").replaceChildren(...order.map((i) => shown(texts[i], judged[i], bundle.showcase?.line ?? null)));
   $("status").textContent = `${whole}${written}${texts.length > 1 ? ", the most real one first" : ""}.`;
   tellGuide(
     (bundle.showcase?.line
@@ -121,7 +121,7 @@ async function look() {
   const { tokens, unknown, problem } = await call("measure", prompt);
   if (mine !== looks) return;
   const strange = unknown.length ? ` · not known: ${unknown.join(" ")}` : "";
-  $("measure").textContent = prompt.trim() || problem ? `${tokens} of ${context} tokens${strange}` : "";
+  $("measure").textContent = prompt.trim() && !problem ? `${tokens} of ${context} tokens${strange}` : "";
   $("problem").textContent = problem;
   $("problem").hidden = !problem;
   $("prompt").setAttribute("aria-invalid", String(Boolean(problem)));

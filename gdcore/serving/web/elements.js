@@ -24,8 +24,10 @@ export function drawn(name, attributes = {}, ...children) {
   return made;
 }
 
+/** Never quite nothing, nor all: the model is not certain. */
 export function percent(share) {
-  return `${Math.round(100 * share)} %`;
+  if (share < 0.005) return "< 1 %";
+  return share >= 0.995 ? "> 99 %" : `${Math.round(100 * share)} %`;
 }
 
 /** @param {number} num @param {string} what @param {string} [many] */

@@ -2,7 +2,7 @@
 
 import { $, percent, started } from "./elements.js";
 import { call } from "./model.js";
-import { calibrated } from "./texts.js";
+import { verdict } from "./texts.js";
 
 const ROUNDS = 10;
 
@@ -69,8 +69,8 @@ async function guess(real) {
   const truth = riddle.real ? "a person wrote it" : "the model wrote it";
   let said = "";
   if (bundle.judges) {
-    const [{ verdict }] = await call("judge", { texts: [riddle.text], prompt: riddle.prompt });
-    const share = calibrated(verdict, bundle.showcase.line), theirs = share >= 0.5 === riddle.real;
+    const [{ logit }] = await call("judge", { texts: [riddle.text], prompt: riddle.prompt });
+    const share = verdict(logit, bundle.showcase.line), theirs = share >= 0.5 === riddle.real;
     score.theirs += Number(theirs);
     said = ` The discriminator gave it ${percent(share)}, and was ${theirs ? "right" : "wrong"}${theirs === right ? " too" : ""}.`;
   }

@@ -15,8 +15,7 @@ export const FILES = [...GRAPHS, "tokenizer.json", "tokenizer_config.json", "sho
 
 /**
  * @typedef {{prompt: string, seed: bigint, temperature: number, candidates: number, longest: number}} Wish
- * @typedef {{verdict: number, spans: Span[] | null}} Judgement the verdict is from 0 to 1: more is
- *   more like real text
+ * @typedef {{logit: number, spans: Span[] | null}} Judgement more is more like real text
  */
 
 export class Session {
@@ -86,7 +85,7 @@ export class Session {
     const told = await this.graphs["discriminator.onnx"].run(this.#padded(rows));
     const width = Math.max(...rows.map((row) => row.length));
     return texts.map((text, i) => ({
-      verdict: 1 / (1 + Math.exp(-told.logits.data[i])),
+      logit: told.logits.data[i],
       spans: this.highlights
         ? found(this.tokenizer, text, told.token_probabilities.data.slice(i * width + given.length, (i + 1) * width))
         : null,

@@ -1,11 +1,12 @@
 // Opens a page in a real browser and does what a visitor would; writes what came of it as one JSON object.
 // Arguments: folder of npm packages, browser, address, folder for pictures, wish as JSON.
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 const [, , modules, executablePath, url, pictures, asked] = process.argv;
 const require = createRequire(`${modules}/`);
 const { chromium } = require("playwright-core");
-const AXE = require.resolve("axe-core");
+const AXE = readFileSync(require.resolve("axe-core"), "utf8");
 const QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const { prompt, seed, temperature, damaged } = JSON.parse(asked);
@@ -34,7 +35,7 @@ async function written(page) {
 }
 
 async function checked(page, name) {
-  await page.addScriptTag({ path: AXE }).catch(() => page.evaluate(require("node:fs").readFileSync(AXE, "utf8")));
+  await page.evaluate(AXE); // a script element the page's own policy would refuse
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   told.axe[name] = violations.map(({ id, impact, nodes }) => [impact, id, nodes[0].html, nodes[0].failureSummary]);
   await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
