@@ -99,7 +99,8 @@ def _copied(files: list[Path], folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in files:
-            shutil.copyfile(path, folder / path.name)
+            if path.resolve() != (folder / path.name).resolve():  # the page of a bundle that lies there already
+                shutil.copyfile(path, folder / path.name)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}; give --out another name") from error
     return sum(path.stat().st_size for path in files)

@@ -22,7 +22,9 @@ from typing import Any
 import pytest
 from small_bundle import checkpoint, exported
 from small_corpus import write_corpus
+from typer.testing import CliRunner
 
+from flows.cli import app
 from gdcore.errors import UserError
 from gdcore.export.bundle import ExportConfig, export_bundle
 from gdcore.serving.manifest import read_manifest, write_manifest
@@ -144,6 +146,21 @@ def test_what_cannot_be_shown_is_refused_in_words(tmp_path: Path, runtime: Path)
     with pytest.raises(UserError, match=r"version 1\.2\.3\) has no dist/ort-wasm.*install a newer version"):
         write_page(bundle, tmp_path / "site", runtime)
     assert not (tmp_path / "site").exists()
+
+
+def test_the_command_finds_the_runtime_and_says_the_sizes(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = str(exported("crf") / "bundle")
+    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
+    without = CliRunner().invoke(app, ["page", "--bundle", bundle, "--out", str(tmp_path / "site")])
+    assert (without.exit_code, "npm install onnxruntime-web" in without.stderr) == (2, True)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["page", "--bundle", bundle, "--out", "site", "--json"]
+    told = json.loads(CliRunner().invoke(app, arguments).stdout)
+    assert told["folder"] == str(tmp_path / "site")
+    assert told["bytes"]["page"] == sum(path.stat().st_size for path in WEB.iterdir())
+    assert CliRunner().invoke(app, ["page", "--bundle", "site/bundle", "--out", "site"]).exit_code == 0  # in its place
 
 
 @pytest.mark.parametrize(

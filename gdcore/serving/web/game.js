@@ -28,12 +28,12 @@ export function openGame(opened) {
   $("real").addEventListener("click", () => started(guess(true)));
   $("fake").addEventListener("click", () => started(guess(false)));
   $("onward").addEventListener("click", () => (score.asked < ROUNDS && riddles.length ? ask() : begin(generated, real)));
-  $("file").addEventListener("change", async () => {
-    const lines = (await $("file").files[0].text()).split("\n").map((line) => line.trim());
-    const own = lines.filter(Boolean).map((text) => ({ text, prompt: null }));
-    real.splice(0, real.length, ...own);
-    if (own.length) begin(generated, real);
-  });
+  const given = async ([file]) => {
+    const lines = (await file.text()).split("\n").map((line) => line.trim()).filter(Boolean);
+    real.splice(0, real.length, ...lines.map((text) => ({ text, prompt: null })));
+    if (real.length) begin(generated, real);
+  };
+  $("file").addEventListener("change", () => started(given($("file").files)));
   if (real.length) begin(generated, real);
 }
 

@@ -15,14 +15,14 @@ export async function load(tell) {
   const total = names.reduce((sum, name) => sum + manifest.files[name].size, runtime.size);
   let loaded = 0;
   const told = (bytes) => tell({ loaded: (loaded += bytes), total });
-  const wasm = unpacked(await fetched(`runtime/${runtime.wasm}`, told));
+  const wasm = await unpacked(await fetched(`runtime/${runtime.wasm}`, told));
   const files = new Map();
   for (const name of names) {
     const bytes = await fetched(`bundle/${name}`, told);
     await check(name, bytes, manifest.files[name]);
     files.set(name, bytes);
   }
-  return { manifest, files, runtime, wasm: await wasm, bytes: total };
+  return { manifest, files, runtime, wasm, bytes: total };
 }
 
 async function response(path) {
