@@ -9,6 +9,8 @@ import { BOS, EOS, PAD, SEP, UNK } from "./tokenizer.js";
 /** Beginnings of words that are looked into, at most; and tokens of a word. */
 const MOST_RUNS = 64, LONGEST = 16;
 const FORBIDDEN = [PAD, BOS, UNK, SEP];
+/** White space as Python strips it. */
+const AROUND = /^[\s\x1c-\x1f\x85]+|[\s\x1c-\x1f\x85]+$/g;
 const GOES_ON = /^[\p{L}\p{N}'’\-_\uFFFD]/u;
 
 /** @typedef {{word: string, probability: number, spaced: boolean}} Suggestion `spaced`: a space stands before it */
@@ -34,7 +36,7 @@ export async function nextWords(tokenizer, nextLogprobs, given, context, k) {
     const best = open.reduce((a, b) => (b.logprob > a.logprob ? b : a));
     open = open.filter((each) => each !== best);
     if (best.whole) {
-      const word = tokenizer.decode(best.ids).trim();
+      const word = tokenizer.decode(best.ids).replace(AROUND, "");
       const known = words.get(word) ?? { word, probability: 0, spaced: spaced(tokenizer, best.ids[0]) };
       words.set(word, { ...known, probability: known.probability + Math.exp(best.logprob) });
     } else if (runs < MOST_RUNS && best.ids.length < LONGEST && given.length + best.ids.length < context) {
