@@ -22,9 +22,10 @@ def export(run: Run, config: RunConfig, tokens: Ref, evaluation: Ref, pretrainin
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
         from gdcore.export.bundle import export_bundle
+        from gdcore.export.showcase import showcase
 
-        path = run.store.path
-        return export_bundle(config.export, path(selected), path(finetuning), path(tokens), out, about)
+        path, shown = run.store.path, showcase(judged, config.export.real_texts)
+        return export_bundle(config.export, path(selected), path(finetuning), path(tokens), out, about, shown)
 
     plugins = {"discriminators": config.discriminator, "generators": config.generator}
     done = build(
@@ -32,8 +33,12 @@ def export(run: Run, config: RunConfig, tokens: Ref, evaluation: Ref, pretrainin
         "export",
         make,
         config=config.model_dump(mode="json", include={"export"}) | {"about": about},
-        inputs={"tokens": tokens, "selected": selected, "finetuning": finetuning},
-        sources=["gdcore.export.bundle", *(f"gdcore.{kind}.{part.name}" for kind, part in plugins.items())],
+        inputs={"tokens": tokens, "selected": selected, "finetuning": finetuning, "evaluation": evaluation},
+        sources=[
+            "gdcore.export.bundle",
+            "gdcore.export.showcase",
+            *(f"gdcore.{kind}.{part.name}" for kind, part in plugins.items()),
+        ],
     )
     show_bundle(run, done.ref)
     return done

@@ -78,9 +78,9 @@ def traced(name: str = "lstm", **config: object) -> tuple[Generator, Step]:
     return model, Step(model, 20)
 
 
-def checkpoint(out: Path, discriminator: str | None = "cnn", vocab_size: int = 155) -> Path:
+def checkpoint(out: Path, discriminator: str | None = "cnn", vocab_size: int = 155, name: str = "lstm") -> Path:
     """A model as training leaves it."""
-    model = generator(vocab_size=vocab_size)
+    model = generator(name, vocab_size)
     out.mkdir(parents=True, exist_ok=True)
     save_weights(model, out / "generator.safetensors")
     about = {"generator": model.config.model_dump(mode="json"), "vocab_size": vocab_size, "context": CONTEXT}

@@ -24,7 +24,13 @@ def test_the_wheel_runs_outside_the_tree(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     held = {str(path.relative_to(tmp_path / "site")) for path in (tmp_path / "site").rglob("*") if path.is_file()}
-    for pattern in ("flows/presets/*.yaml", "gdcore/protocols/*.yaml", "gdcore/report/page.js", "flows/prefect.yaml"):
+    for pattern in (
+        "flows/presets/*.yaml",
+        "gdcore/protocols/*.yaml",
+        "gdcore/report/page.js",
+        "gdcore/serving/web/*",
+        "flows/prefect.yaml",
+    ):
         assert {str(path.relative_to(ROOT)) for path in ROOT.glob(pattern)} <= held
     assert not [name for name in held if name.startswith(("tests", "benchmarks"))]
     # Ahead of the tree's own modules, which the tests' environment knows too.

@@ -5,6 +5,7 @@ generate.onnx  model.onnx  discriminator.onnx   whole generation, scoring, judgi
 decode.onnx                                     one step of generation, for streams and servers
 tokenizer.json  tokenizer_config.json           text ↔ ids
 parity.json                                     how closely the graphs agree with torch
+showcase.json                                   what its page shows besides, where the model was evaluated
 manifest.json                                   what all this is; digests of every file
 ```
 The same checkpoint gives the same bytes. A model in Llama's layout is written beside the bundle in that layout too
@@ -48,6 +49,9 @@ class ExportConfig(Settings):
     """Held-out texts on which the graphs are compared with torch, and prefixes of which they both write on from."""
     license: str = ""
     """Under which licence the bundle may be used, as an SPDX expression; recorded in its manifest."""
+    real_texts: int = Field(default=0, ge=0, le=100)
+    """Held-out texts that go into the bundle, for its page to ask «real or generated?»; 0, for a bundle is given away,
+    and texts belong to whoever wrote them."""
 
 
 def export_bundle(
@@ -57,11 +61,13 @@ def export_bundle(
     tokens: Path,
     out: Path,
     about: Mapping[str, Any],
+    shown: Mapping[str, Any] | None = None,
 ) -> Iterator[Progress]:
     """Write `out/bundle` from trained weights and the tokens they were trained on.
 
-    `about` (training recipe, data digests, evaluation summary) goes into the manifest as it is. Raises ParityError when
-    a graph does not compute what torch computes; the bundle then has no manifest, and nothing opens it.
+    `about` (training recipe, data digests, evaluation summary) goes into the manifest as it is; `shown` is what the
+    bundle's page shows (`gdcore.export.showcase`). Raises ParityError when a graph does not compute what torch
+    computes; the bundle then has no manifest, and nothing opens it.
     """
     bundle = out / "bundle"
     bundle.mkdir(parents=True, exist_ok=True)
@@ -86,6 +92,8 @@ def export_bundle(
     figures = yield from parity.measure(bundle, generator, discriminator, shards, config.parity_texts)
     figures.check()
     (bundle / "parity.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", "utf-8")
+    if shown:
+        (bundle / "showcase.json").write_text(json.dumps(shown, ensure_ascii=False, indent=1) + "\n", "utf-8")
     write_manifest(
         bundle,
         {

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from gdcore.evaluation.frontier import frontier
 from gdcore.report import wording
 from gdcore.report.markup import details, model_name, note, section, table
+from gdcore.report.planes import PLANES
 from gdcore.report.svg import Point, Series, chart
 
 Row = dict[str, Any]
@@ -19,40 +20,6 @@ class Picture(NamedTuple):
     guide: str
     """How to read it."""
     svg: str
-
-
-class Words(NamedTuple):
-    """What a plane's axes are called."""
-
-    title: str
-    x_label: str
-    y_label: str
-    guide: str
-
-
-PLANES = {
-    "wording": Words(
-        "Wording",
-        "self-BLEU-4: more alike →",
-        "BLEU-4: closer to real wording",
-        "Sharper decoding moves a model up (wording that real text has) and right (texts that resemble one another). "
-        "The better model is higher at the same place on the horizontal axis.",
-    ),
-    "language_models": Words(
-        "Language models",
-        "LM score: a model of real text reads samples →",
-        "reverse LM: the other way round",
-        "An independent language model learns from one side and reads the other: nats of surprise a word. The "
-        "better model is lower at the same place on the horizontal axis; left of real text is safer, not better.",
-    ),
-    "oracle": Words(
-        "The two numbers of the oracle",
-        "NLL under the oracle: unlikelier samples →",
-        "held-out NLL at that temperature",
-        "What the known source of the real text says of the samples, and what the model at that temperature says of "
-        "real text. The better model is lower at the same place on the horizontal axis.",
-    ),
-}
 
 
 def planes(result: Row) -> dict[str, Any]:

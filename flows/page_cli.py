@@ -1,0 +1,47 @@
+"""`gdflow page`; `flows.cli` has the others. Needs no torch and no Prefect."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import Option
+
+from flows.champion_cli import champion_bundle
+from flows.console import answer, size
+from flows.options import HERE, Home, Json
+from gdcore.errors import UserError
+
+EXAMPLES = """Examples:\n
+    npm install onnxruntime-web && gdflow page --out site\n
+    gdflow page --bundle DIR --out site --runtime ~/node_modules/onnxruntime-web\n
+    gdflow page --champion --out site && python -m http.server --directory site"""
+
+
+def page(
+    out: Annotated[Path, Option(help="Folder to write; any static host can serve it.")],
+    bundle: Annotated[Path | None, Option(help="Folder of an exported bundle; by default the latest run's.")] = None,
+    runtime: Annotated[
+        Path | None,
+        Option(help="Folder of the npm package onnxruntime-web; by default node_modules/onnxruntime-web, here."),
+    ] = None,
+    champion: Annotated[bool, Option("--champion", help="Take the champion's bundle, not the latest run's.")] = False,
+    name: Annotated[str, Option(help="Which champion; goes with --champion.")] = "",
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Write a page that runs a bundle in the browser, without a server."""
+    if bundle and champion:
+        raise UserError("--bundle and --champion do not go together: give one of them")
+    if name and not champion:
+        raise UserError("--name says which champion: give --champion too")
+    from gdcore.serving.page import find_runtime, write_page
+
+    folder = champion_bundle(home, name) if champion else bundle or home / "runs" / "latest" / "bundle"
+    sizes = write_page(folder, out, runtime or find_runtime(Path()))
+    answer({"folder": str(out.resolve()), "bundle": str(folder.resolve()), "bytes": sizes}, json, _show)
+
+
+def _show(result: dict[str, Any]) -> None:
+    parts = ", ".join(f"{part} {size(number)}" for part, number in result["bytes"].items())
+    typer.echo(f"{result['folder']}: {parts}")
+    typer.echo(f"  To look at it: python -m http.server --directory {result['folder']}")
