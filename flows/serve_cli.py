@@ -44,6 +44,13 @@ def serve(
         str, Option(envvar="GDFLOW_KEYS", help="What such a file holds; commas may stand for line breaks.")
     ] = "",
     new_key: Annotated[str | None, Option(metavar="NAME", help="Make a key and its line for --keys, and end.")] = None,
+    page: Annotated[
+        bool, Option("--page", help="Have the first model's page at /, for everybody who reaches it, keys or not.")
+    ] = False,
+    runtime: Annotated[
+        Path | None,
+        Option(help="Folder of the npm package onnxruntime-web, for --page; by default node_modules has it, here."),
+    ] = None,
     cors: Annotated[
         list[str], Option(help="An origin whose pages may ask, as https://example.org. Repeatable.")
     ] = NONE,
@@ -77,15 +84,31 @@ def serve(
     given = bundle or ([] if champion else [str(home / "runs" / "latest" / "bundle")])
     bundles = _named(given, home) | {name: where() for name, where in followed.items()}
     log_json()
-    app, serving = create_app(bundles, limits, _keys(keys, key_hashes), cors, followed)
+    folder = _written(next(iter(bundles.values())), runtime) if page or runtime else None
+    app, serving = create_app(bundles, limits, _keys(keys, key_hashes), cors, followed, folder)
     listening = _listen(host, port)
     address, taken = listening.getsockname()[:2]
     url = f"http://{f'[{address}]' if ':' in address else address}:{taken}"
-    answer({"url": url, "models": list(bundles), "keys": len(serving.keys), "pid": os.getpid()}, json, _show)
+    told: dict[str, Any] = {"url": url, "models": list(bundles), "keys": len(serving.keys), "pid": os.getpid()}
+    answer(told | {"page": folder is not None}, json, _show)
     sys.stdout.flush()
     # Of two threads that compute in turns each would wait 5 ms for the interpreter, ten times as long as a step takes.
     sys.setswitchinterval(0.0005)
     asyncio.run(server(app, serving, host, port).serve([listening]))
+
+
+def _written(bundle: Path, runtime: Path | None) -> Path:
+    """A bundle's page, in a folder that goes when this process ends."""
+    import atexit
+    import shutil
+    import tempfile
+
+    from gdcore.serving.page import find_runtime, write_page
+
+    folder = Path(tempfile.mkdtemp(prefix="gdflow-page-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    write_page(bundle, folder, runtime or find_runtime(Path()))
+    return folder
 
 
 def _check_installed() -> None:
@@ -153,5 +176,7 @@ def _show_key(result: dict[str, Any]) -> None:
 
 def _show(result: dict[str, Any]) -> None:
     typer.echo(f"Serving {', '.join(result['models'])} on {result['url']}; /docs says what can be asked.")
+    if result["page"]:
+        typer.echo("The page is at /.")
     if not result["keys"]:
         typer.echo("No API keys: whoever reaches this address may ask.")

@@ -11,8 +11,10 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
+from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Scope
 
 from gdcore.serving import kserve, schema
 from gdcore.serving.admission import Here, Serving, admitted, permitted
@@ -21,6 +23,7 @@ from gdcore.serving.keys import Keys
 from gdcore.serving.limits import Asgi, Limited, Limits
 from gdcore.serving.models import Model
 from gdcore.serving.observing import Observed
+from gdcore.serving.page import policy
 from gdcore.serving.problems import HANDLERS, PROBLEMS
 from gdcore.serving.reloading import follow
 
@@ -87,6 +90,15 @@ async def metrics(here: Here) -> Response:
     return Response(generate_latest(here.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
+class Page(StaticFiles):
+    """The bundle's page, which may load nothing from elsewhere."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["content-security-policy"] = policy()
+        return response
+
+
 def _listed(model: Model) -> schema.Listed:
     manifest = model.session.manifest
     return schema.Listed(
@@ -106,10 +118,12 @@ def create_app(
     keys: Keys | None = None,
     cors: Sequence[str] = (),
     followed: Mapping[str, Callable[[], Path]] | None = None,
+    page: Path | None = None,
 ) -> tuple[Asgi, Serving]:
     """The application, and what it serves. Raises UserError for a bundle that cannot be used.
 
-    `followed`: of names among `bundles`, where the present bundle lies; it is looked up again and again.
+    `followed`: of names among `bundles`, where the present bundle lies; it is looked up again and again. `page`: a
+    folder that `write_page` wrote, to be had at `/` by everybody.
     """
     serving = Serving(bundles, limits or Limits(), keys or Keys())
 
@@ -130,6 +144,8 @@ def create_app(
     app.state.serving = serving
     for router in (kserve.open_routes, kserve.routes, routes, work):
         app.include_router(router)
+    if page:
+        app.mount("/", Page(directory=page, html=True))
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     inner: Asgi = app  # pyright: ignore[reportAssignmentType]

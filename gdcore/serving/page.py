@@ -11,6 +11,7 @@ host when the page runs.
 
 import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,13 @@ def find_runtime(folder: Path) -> Path:
             f"the page runs the bundle by {PACKAGE}, and {found} is not there: npm install {PACKAGE}, or say where the "
             "package lies with --runtime"
         )
+    return found
+
+
+def policy() -> str:
+    """What the page may load, as it says itself; for a server to say it too, because the page's word does not bind the
+    worker that it starts."""
+    (found,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', (WEB / "index.html").read_text("utf-8"))
     return found
 
 

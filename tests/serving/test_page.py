@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from small_bundle import exported
+from small_server import serve
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -123,3 +124,18 @@ def test_a_bundle_of_another_kind_is_refused(
     write_manifest(bundle, {k: v for k, v in read_manifest_of(bundle).items() if k not in ("schema_version", "files")})
     with pytest.raises(UserError, match=words):
         write_page(bundle, tmp_path / "site", runtime)
+
+
+def test_a_server_has_it_beside_what_it_answers(tmp_path: Path, runtime: Path) -> None:
+    bundle, out = exported("crf") / "bundle", tmp_path / "site"
+    write_page(bundle, out, runtime)
+    with serve({"model": bundle}, page=out) as running:
+        page = running.http.get("/")
+        assert page.text == (WEB / "index.html").read_text("utf-8")
+        assert page.headers["content-security-policy"] in page.text
+        assert running.http.get("/bundle/manifest.json").json() == json.loads((bundle / "manifest.json").read_text())
+        assert running.http.get("/v1/models").json()["data"][0]["id"] == "model"
+        assert running.http.get("/../secret").status_code == 404
+        assert running.http.get("/no-such.js").status_code == 404
+    with serve({"model": bundle}) as running:
+        assert running.http.get("/").status_code == 404
