@@ -78,7 +78,7 @@ async function write() {
 async function rank({ texts, ended, tokens }, prompt, items) {
   items.forEach((item) => item.classList.remove("writing"));
   const whole = ended.every(Boolean) ? "" : "Stopped. ";
-  const written = `${counted(texts.length, "text")}, ${counted(tokens, "token")}`;
+  const written = `${counted(texts.length, "text")} of up to ${counted(tokens, "token")}`;
   if (!bundle.judges) {
     $("status").textContent = `${whole}${written}.`;
     return tellGuide("This bundle has no discriminator, so nothing ranks what it writes.");
