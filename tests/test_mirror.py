@@ -102,6 +102,7 @@ def test_an_address_holds_no_password() -> None:
         resolve({}, {"mirror": "s3://key:secret@bucket/folder"})
 
 
+@pytest.mark.slow
 def test_a_second_machine_builds_nothing(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     address = f"file://{tmp_path}/mirror"

@@ -43,6 +43,7 @@ def grow(home: Path) -> None:
         file.write("".join(f"{text}\n" for text in dict.fromkeys(new) if "zebra" in text))
 
 
+@pytest.mark.slow
 def test_the_champion_is_where_the_next_night_goes_on(tmp_path: Path) -> None:
     first = run(tmp_path, **WARM)
     assert first["promotion"]["outcome"] == "promoted"

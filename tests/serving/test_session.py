@@ -320,6 +320,7 @@ def test_next_words(opened: Session):
         opened.next_words("bal " * 30)
 
 
+@pytest.mark.slow
 def test_highlight():
     judging = Session(exported(discriminator="crf") / "bundle")
     judge, tokenizer = load_discriminator(exported("crf") / "checkpoint"), Tokenizer.load(tokens())
