@@ -43,7 +43,11 @@ def test_help_is_immediate_and_names_every_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[name] for name in COMMANDS] + [["store", each] for each in ("verify", "gc", "du")], ids=" ".join
+    "command",
+    [[name] for name in COMMANDS]
+    + [["store", each] for each in ("verify", "gc", "du")]
+    + [["bundle", each] for each in ("verify", "sign")],
+    ids=" ".join,
 )
 def test_each_command_has_help_with_an_example_json_and_home(command: list[str]) -> None:
     shown = gdflow(*command, "--help")

@@ -165,7 +165,7 @@ class Completing:
         session = self.model.session
         texts = [draft.text if session.prompted else draft.before + draft.text for draft in self.drafts]
         prompts = [draft.prompt or "" for draft in self.drafts] if session.prompted else None
-        if (session.bundle / "discriminator.onnx").is_file():
+        if session.holds("discriminator.onnx"):
             merits = await self.model.direct(session.judge, texts, prompts)
         else:
             merits = [-nll for nll in await self.model.direct(session.score, texts, prompts)]

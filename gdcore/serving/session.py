@@ -25,6 +25,8 @@ from gdcore.serving.telling import Teller
 from gdcore.tokenizer import BOS, EOS, PAD, SEP, Tokenizer
 from gdcore.uniforms import candidate_seeds, row_seeds
 
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+
 
 class Session:
     """An open bundle; safe to use from several threads at once."""
@@ -33,6 +35,8 @@ class Session:
         """Open a bundle. Raises UserError if a file is missing or altered, or onnxruntime is not installed."""
         self.bundle = Path(bundle)
         self.manifest: dict[str, Any] = read_manifest(self.bundle)
+        if unlisted := [name for name in TOKENIZER if not self.holds(name)]:
+            raise UserError(f"{self.bundle} has no {unlisted[0]}, by its manifest: export it again")
         self.tokenizer = Tokenizer.load(self.bundle)
         self.context: int = self.manifest["context"]
         self.prompted: bool = self.manifest["prompted"]
@@ -40,6 +44,10 @@ class Session:
         self._threads = whole("threads", threads, 1)
         self._graphs: dict[str, Graph] = {}
         self._lock = Lock()
+
+    def holds(self, name: str) -> bool:
+        """Whether a file is part of the bundle: one that its manifest does not list is never opened."""
+        return name in self.manifest["files"]
 
     def generate(
         self,
@@ -279,7 +287,7 @@ class Session:
         return self._discriminator()(["logits"], tokens=tokens_BT, lengths=lengths_B)[0].astype(np.float64)
 
     def _discriminator(self) -> Graph:
-        if not (self.bundle / "discriminator.onnx").is_file():
+        if not self.holds("discriminator.onnx"):
             raise UserError(f"{self.bundle} has no discriminator: its model was trained by maximum likelihood alone")
         return self._graph("discriminator")
 
@@ -330,8 +338,8 @@ class Session:
         with self._lock:
             if name not in self._graphs:
                 path = self.bundle / f"{name}.onnx"
-                if not path.is_file():
-                    made = "`gdflow classify`" if (self.bundle / "classifier.onnx").is_file() else "`gdflow run`"
+                if not self.holds(path.name):
+                    made = "`gdflow classify`" if self.holds("classifier.onnx") else "`gdflow run`"
                     raise UserError(f"{self.bundle} has no {path.name}: it was made by {made}, for something else")
                 self._graphs[name] = Graph(path, self._threads)
             return self._graphs[name]

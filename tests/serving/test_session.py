@@ -186,13 +186,13 @@ def copy(tmp_path: Path) -> Path:
 def test_damaged_files_are_named(copy: Path, name: str):
     data = (copy / name).read_bytes()
     (copy / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(UserError, match=rf"{name} is not what the manifest describes"):
+    with pytest.raises(UserError, match=rf"{name} is damaged: expected sha256 .*, found sha256"):
         Session(copy)
     (copy / name).write_bytes(data[:-1])
-    with pytest.raises(UserError, match=rf"{name} has {len(data) - 1} bytes where the manifest says {len(data)}"):
+    with pytest.raises(UserError, match=rf"{name} is damaged: expected {len(data)} bytes, found {len(data) - 1} bytes"):
         Session(copy)
     (copy / name).unlink()
-    with pytest.raises(UserError, match=rf"{name} is missing"):
+    with pytest.raises(UserError, match=rf"{name} is damaged: expected {len(data)} bytes, found no such file"):
         Session(copy)
 
 

@@ -1,0 +1,129 @@
+"""`gdflow bundle …`: what a bundle is, whether it is whole, who made it. Needs no torch and no Prefect."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from flows.champion_cli import champion_bundle
+from flows.console import answer, size
+from flows.options import HERE, Home, Json
+from gdcore.errors import UserError
+
+app = typer.Typer(invoke_without_command=True, help="An exported bundle: describe it, check it, sign it.")
+
+Champion = Annotated[bool, Option("--champion", help="Take the champion's bundle, not the latest run's.")]
+Name = Annotated[str, Option(help="Which champion; goes with --champion.")]
+EXAMPLES = """Examples:\n
+    gdflow bundle\n
+    gdflow bundle verify\n
+    gdflow bundle verify DIR --public-key public.pem\n
+    gdflow bundle sign DIR --key key.pem"""
+
+
+def chosen(bundle: Path | None, champion: bool, name: str, home: Path) -> Path:
+    """The folder that a command is about. Raises UserError for options that do not go together."""
+    if bundle and champion:
+        raise UserError("a bundle and --champion do not go together: give one of them")
+    if name and not champion:
+        raise UserError("--name says which champion: give --champion too")
+    return champion_bundle(home, name) if champion else bundle or home / "runs" / "latest" / "bundle"
+
+
+@app.callback(epilog=EXAMPLES)
+def bundle(
+    context: typer.Context,
+    bundle: Annotated[Path | None, Option(help="Folder of a bundle; by default the latest run's.")] = None,
+    champion: Champion = False,
+    name: Name = "",
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Say what a bundle is: model, text, figures, files and their sizes. `verify` says whether it is whole."""
+    if context.invoked_subcommand:
+        return
+    from gdcore.serving.manifest import parse_manifest
+
+    folder = chosen(bundle, champion, name, home)
+    manifest = parse_manifest(folder)
+    answer({"bundle": str(folder), **manifest}, json, _describe)
+
+
+@app.command(epilog="Examples: gdflow bundle verify · gdflow bundle verify DIR --public-key public.pem")
+def verify(
+    bundle: Annotated[Path | None, Argument(metavar="DIR", help="By default the latest run's.")] = None,
+    public_key: Annotated[Path | None, Option(help="Ask for a signature by this key's owner (PEM, Ed25519).")] = None,
+    champion: Champion = False,
+    name: Name = "",
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Hash every byte of a bundle. Status 1, and each file with what was expected and found, unless all is as made."""
+    from gdcore.serving.manifest import SIGNATURE, damage, parse_manifest, strangers
+
+    folder = chosen(bundle, champion, name, home)
+    manifest = parse_manifest(folder)
+    if public_key:
+        from gdcore.signature import check
+
+        check(folder, public_key)
+    complaints = [*damage(folder, manifest), *strangers(folder, manifest)]
+    signed = "valid" if public_key else "not checked" if (folder / SIGNATURE).is_file() else "none"
+    result = {
+        "bundle": str(folder),
+        "files": len(manifest["files"]),
+        "bytes": sum(each["size"] for each in manifest["files"].values()),
+        "signature": signed,
+        "complaints": [each._asdict() for each in complaints],
+    }
+    answer(result, json, _show_verified)
+    if complaints:
+        typer.echo("The bundle is damaged: export it again, or copy it anew.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: gdflow bundle sign runs/latest/bundle --key key.pem")
+def sign(
+    bundle: Annotated[Path, Argument(metavar="DIR", help="Folder of a bundle.")],
+    key: Annotated[Path, Option(help="An Ed25519 private key (PEM): openssl genpkey -algorithm ed25519 -out key.pem")],
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Sign a bundle's manifest, which holds the digest of every file; `verify --public-key` then asks for it."""
+    from gdcore.signature import sign as signed
+
+    path = signed(bundle, key)
+    answer({"bundle": str(bundle), "signature": str(path)}, json, lambda result: typer.echo(result["signature"]))
+
+
+def _show_verified(result: dict[str, Any]) -> None:
+    typer.echo(
+        f"{result['bundle']}: {result['files']} files, {size(result['bytes'])}; signature: {result['signature']}"
+    )
+    for each in result["complaints"]:
+        typer.echo(f"  {each['file']}: expected {each['expected']}, found {each['found']}")
+
+
+def _describe(result: dict[str, Any]) -> None:
+    """A page of words and numbers; a classifier's bundle has classes where others have a generator."""
+    what = result.get("generator") or result["classifier"]
+    judge = result.get("discriminator")
+    lines = [
+        ("bundle", result["bundle"]),
+        ("classifier" if "classes" in result else "generator", what["name"]),
+        *([("classes", ", ".join(result["classes"]))] if "classes" in result else []),
+        *([("discriminator", judge["name"])] if judge else []),
+        ("vocabulary", f"{result['vocab_size']:,} tokens"),
+        ("context", f"{result['context']} tokens"),
+        ("prompts", "answers them" if result["prompted"] else "continues them"),
+        ("licence", result["license"] or "none stated"),
+        ("made by", f"gdflow {result['gdflow']}, schema {result['schema_version']}"),
+        *((key, value) for key, value in result["about"].items() if isinstance(value, str)),
+    ]
+    for key, value in lines:
+        typer.echo(f"{key:<14} {value}")
+    files = result["files"]
+    for name, each in files.items():
+        typer.echo(f"  {name:<24} {size(each['size']):>8}")
+    typer.echo(f"  {'together':<24} {size(sum(each['size'] for each in files.values())):>8}")
