@@ -6,10 +6,9 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from flows.champion_cli import champion_bundle
+from flows.champion_cli import chosen_bundle
 from flows.console import answer, size
 from flows.options import HERE, Home, Json
-from gdcore.errors import UserError
 
 app = typer.Typer(invoke_without_command=True, help="An exported bundle: describe it, check it, sign it.")
 
@@ -20,15 +19,6 @@ EXAMPLES = """Examples:\n
     gdflow bundle verify\n
     gdflow bundle verify DIR --public-key public.pem\n
     gdflow bundle sign DIR --key key.pem"""
-
-
-def chosen(bundle: Path | None, champion: bool, name: str, home: Path) -> Path:
-    """The folder that a command is about. Raises UserError for options that do not go together."""
-    if bundle and champion:
-        raise UserError("a bundle and --champion do not go together: give one of them")
-    if name and not champion:
-        raise UserError("--name says which champion: give --champion too")
-    return champion_bundle(home, name) if champion else bundle or home / "runs" / "latest" / "bundle"
 
 
 @app.callback(epilog=EXAMPLES)
@@ -45,7 +35,7 @@ def bundle(
         return
     from gdcore.serving.manifest import parse_manifest
 
-    folder = chosen(bundle, champion, name, home)
+    folder = chosen_bundle(bundle, champion, name, home)
     manifest = parse_manifest(folder)
     answer({"bundle": str(folder), **manifest}, json, _describe)
 
@@ -62,7 +52,7 @@ def verify(
     """Hash every byte of a bundle. Status 1, and each file with what was expected and found, unless all is as made."""
     from gdcore.serving.manifest import SIGNATURE, damage, parse_manifest, strangers
 
-    folder = chosen(bundle, champion, name, home)
+    folder = chosen_bundle(bundle, champion, name, home)
     manifest = parse_manifest(folder)
     if public_key:
         from gdcore.signature import check

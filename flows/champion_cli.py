@@ -104,6 +104,18 @@ def _user() -> str:
         raise UserError("who decides? This machine does not know your name: say it with --by") from None
 
 
+def chosen_bundle(bundle: Path | None, champion: bool, name: str, home: Path) -> Path:
+    """The bundle that a command is about, the latest run's where none is named.
+
+    Raises UserError for options that do not go together.
+    """
+    if bundle and champion:
+        raise UserError("--bundle and --champion do not go together: give one of them")
+    if name and not champion:
+        raise UserError("--name says which champion: give --champion too")
+    return champion_bundle(home, name) if champion else bundle or home / "runs" / "latest" / "bundle"
+
+
 def champion_bundle(home: Path, name: str) -> Path:
     """The champion's bundle. Raises UserError where there is none."""
     from gdcore.artifacts import Store

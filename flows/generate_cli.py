@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from typer import Option
 
-from flows.champion_cli import champion_bundle
+from flows.champion_cli import chosen_bundle
 from flows.console import answer
 from flows.options import HERE, NONE, Home, Json
 from gdcore.errors import UserError
@@ -59,13 +59,9 @@ def generate(
     json: Json = False,
 ) -> None:
     """Generate texts from an exported bundle."""
-    if bundle and champion:
-        raise UserError("--bundle and --champion do not go together: give one of them")
-    if name and not champion:
-        raise UserError("--name says which champion: give --champion too")
     if choose and candidates == 1:
         raise UserError("--choose says which of several candidates is kept: give --candidates too")
-    folder = champion_bundle(home, name) if champion else bundle or home / "runs" / "latest" / "bundle"
+    folder = chosen_bundle(bundle, champion, name, home)
     if not (folder / "manifest.json").exists():
         what = "is no bundle" if bundle else "is not there yet"
         raise UserError(f"{folder} {what}. Give an exported bundle with --bundle, or make one with `gdflow run`.")

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from flows.champion_cli import champion_bundle
+from flows.champion_cli import chosen_bundle
 from flows.console import answer, size
 from flows.options import HERE, Home, Json
-from gdcore.errors import UserError
 
 EXAMPLES = """Examples:\n
     npm install onnxruntime-web && gdflow page --out site\n
@@ -30,13 +29,9 @@ def page(
     json: Json = False,
 ) -> None:
     """Write a page that runs a bundle in the browser, without a server."""
-    if bundle and champion:
-        raise UserError("--bundle and --champion do not go together: give one of them")
-    if name and not champion:
-        raise UserError("--name says which champion: give --champion too")
     from gdcore.serving.page import find_runtime, write_page
 
-    folder = champion_bundle(home, name) if champion else bundle or home / "runs" / "latest" / "bundle"
+    folder = chosen_bundle(bundle, champion, name, home)
     sizes = write_page(folder, out, runtime or find_runtime(Path()))
     answer({"folder": str(out.resolve()), "bundle": str(folder.resolve()), "bytes": sizes}, json, _show)
 
