@@ -7,7 +7,17 @@ from typing import Annotated, Any, cast
 import typer
 from typer import Argument, Option
 
-from flows import bundle_cli, champion_cli, classify_cli, compare_cli, generate_cli, serve_cli, store_cli, track_cli
+from flows import (
+    bundle_cli,
+    champion_cli,
+    classify_cli,
+    compare_cli,
+    generate_cli,
+    score_cli,
+    serve_cli,
+    store_cli,
+    track_cli,
+)
 from flows.console import Commands, Terminated, answer, quiet_stdout, settings, sigterm_raises
 from flows.options import (
     HERE,
@@ -39,6 +49,7 @@ app = typer.Typer(
 app.add_typer(store_cli.app, name="store")
 app.add_typer(bundle_cli.app, name="bundle")
 app.command(epilog=generate_cli.EXAMPLES)(generate_cli.generate)
+app.command(epilog=score_cli.EXAMPLES)(score_cli.score)
 app.command(epilog=serve_cli.EXAMPLES)(serve_cli.serve)
 app.command(epilog=classify_cli.EXAMPLES)(classify_cli.classify)
 app.command(epilog=champion_cli.RELEASE_EXAMPLES)(champion_cli.release)

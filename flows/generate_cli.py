@@ -53,6 +53,7 @@ def generate(
     out: Annotated[
         Path | None, Option(help="Write a Parquet file instead, in bounded memory; the same command goes on with it.")
     ] = None,
+    int8: Annotated[bool, Option("--int8", help="Use the graphs whose weights have eight bits.")] = False,
     champion: Annotated[bool, Option("--champion", help="Take the champion's bundle, not the latest run's.")] = False,
     name: Annotated[str, Option(help="Which champion; goes with --champion.")] = "",
     home: Home = HERE,
@@ -77,13 +78,13 @@ def generate(
 
         drawn = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "candidates": candidates}
         decoding = parsed(Decoding, drawn | {"choose": choose or "likelihood"})
-        answer(_in_bulk(folder, out, num, prompts, prompt_column, seed, decoding), json, _show_bulk)
+        answer(_in_bulk(folder, out, num, prompts, prompt_column, seed, decoding, int8), json, _show_bulk)
         return
     if prompts:
         raise UserError("--prompts goes with --out: what it answers is written to a file")
     from gdcore.serving.session import Session
 
-    session = Session(folder)
+    session = Session(folder, precision="int8" if int8 else "float32")
     if session.prompted and not prompt:
         raise UserError("this model answers prompts: give --prompt TEXT")
     for text in prompt:
@@ -111,7 +112,7 @@ def generate(
 
 
 def _in_bulk(
-    bundle: Path, out: Path, num: int, prompts: Path | None, column: str, seed: int, decoding: "Decoding"
+    bundle: Path, out: Path, num: int, prompts: Path | None, column: str, seed: int, decoding: "Decoding", int8: bool
 ) -> dict[str, Any]:
     """A Parquet file of texts, with a bar while it grows."""
     from gdcore import bulk
@@ -120,8 +121,9 @@ def _in_bulk(
 
     asked = bulk.prompts_of(prompts, column) if prompts else bulk.unprompted(num)
     source = file_digest(prompts) if prompts else ""
+    precision = "int8" if int8 else "float32"
     with bar("generation") as show:
-        for progress in bulk.generate(bundle, out, asked, None if prompts else num, seed, decoding, source):
+        for progress in bulk.generate(bundle, out, asked, None if prompts else num, seed, decoding, source, precision):
             show(progress)
     return {"file": str(out), "bundle": str(bundle.resolve()), "seed": seed, **bulk.summary(out)}
 

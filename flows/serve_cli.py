@@ -47,6 +47,7 @@ def serve(
     cors: Annotated[
         list[str], Option(help="An origin whose pages may ask, as https://example.org. Repeatable.")
     ] = NONE,
+    int8: Annotated[bool, Option("--int8", help="Use the graphs whose weights have eight bits.")] = False,
     set_: Annotated[
         list[str],
         Option("--set", metavar="KEY=VALUE", help="A limit: slots, queue, texts, deadline, body_bytes … Repeatable."),
@@ -77,7 +78,7 @@ def serve(
     given = bundle or ([] if champion else [str(home / "runs" / "latest" / "bundle")])
     bundles = _named(given, home) | {name: where() for name, where in followed.items()}
     log_json()
-    app, serving = create_app(bundles, limits, _keys(keys, key_hashes), cors, followed)
+    app, serving = create_app(bundles, limits, _keys(keys, key_hashes), cors, followed, "int8" if int8 else "float32")
     listening = _listen(host, port)
     address, taken = listening.getsockname()[:2]
     url = f"http://{f'[{address}]' if ':' in address else address}:{taken}"

@@ -23,6 +23,7 @@ from gdcore.serving.models import Model
 from gdcore.serving.observing import Observed
 from gdcore.serving.problems import HANDLERS, PROBLEMS
 from gdcore.serving.reloading import follow
+from gdcore.serving.session import Precision
 
 routes = APIRouter(dependencies=[Depends(permitted)], responses={401: PROBLEMS[401], 404: PROBLEMS[404]})
 work = APIRouter(dependencies=[Depends(permitted), Depends(admitted)], responses=PROBLEMS)
@@ -106,12 +107,14 @@ def create_app(
     keys: Keys | None = None,
     cors: Sequence[str] = (),
     followed: Mapping[str, Callable[[], Path]] | None = None,
+    precision: Precision = "float32",
 ) -> tuple[Asgi, Serving]:
     """The application, and what it serves. Raises UserError for a bundle that cannot be used.
 
     `followed`: of names among `bundles`, where the present bundle lies; it is looked up again and again.
+    `precision`: of which graphs, as `Session` takes it.
     """
-    serving = Serving(bundles, limits or Limits(), keys or Keys())
+    serving = Serving(bundles, limits or Limits(), keys or Keys(), precision)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
