@@ -51,7 +51,7 @@ def _lines(manifest: Mapping[str, Any]) -> Iterator[str]:
     yield "\n## How\n"
     yield from _told(about.get("training"), "Nothing is recorded about its training.")
     if "selected" in about:
-        yield f"\nOf the two models of the run, the one by {NAMES[about['selected']]} is in here. {about['reason']}"
+        yield f"\nOf the run's two models this is the {about['selected']} one. {about['reason']}"
     yield "\n## How good it is\n"
     yield from _evaluated(about.get("evaluation"))
     if cost := manifest.get("int8"):

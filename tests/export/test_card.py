@@ -55,7 +55,7 @@ def test_what_a_run_records_is_told(tmp_path: Path) -> None:
         "- tokens digest: c-tokens",
         "- seed: 7",
         "gad, 200 steps at most",
-        "one by maximum likelihood is in here. The pretrained model goes on.",
+        "this is the pretrained one. The pretrained model goes on.",
         "Protocol `gdflow@1234`: Words, lower case.",
         "| real text | – | 0.5 (0.4 to 0.6) | 0.01 |",
         "| maximum likelihood | 3.21 (3.1 to 3.3) | 0.5 (0.4 to 0.6) | 0.01 |",
