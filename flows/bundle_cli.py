@@ -8,12 +8,10 @@ from typer import Argument, Option
 
 from flows.champion_cli import chosen_bundle
 from flows.console import answer, size
-from flows.options import HERE, Home, Json
+from flows.options import HERE, Bundle, Champion, ChampionName, Home, Json
 
 app = typer.Typer(invoke_without_command=True, help="An exported bundle: describe it, check it, sign it.")
 
-Champion = Annotated[bool, Option("--champion", help="Take the champion's bundle, not the latest run's.")]
-Name = Annotated[str, Option(help="Which champion; goes with --champion.")]
 EXAMPLES = """Examples:\n
     gdflow bundle\n
     gdflow bundle verify\n
@@ -24,9 +22,9 @@ EXAMPLES = """Examples:\n
 @app.callback(epilog=EXAMPLES)
 def bundle(
     context: typer.Context,
-    bundle: Annotated[Path | None, Option(help="Folder of a bundle; by default the latest run's.")] = None,
+    bundle: Bundle = None,
     champion: Champion = False,
-    name: Name = "",
+    name: ChampionName = "",
     home: Home = HERE,
     json: Json = False,
 ) -> None:
@@ -45,7 +43,7 @@ def verify(
     bundle: Annotated[Path | None, Argument(metavar="DIR", help="By default the latest run's.")] = None,
     public_key: Annotated[Path | None, Option(help="Ask for a signature by this key's owner (PEM, Ed25519).")] = None,
     champion: Champion = False,
-    name: Name = "",
+    name: ChampionName = "",
     home: Home = HERE,
     json: Json = False,
 ) -> None:

@@ -14,6 +14,7 @@ from flows import (
     compare_cli,
     generate_cli,
     page_cli,
+    score_cli,
     serve_cli,
     store_cli,
     track_cli,
@@ -49,6 +50,7 @@ app = typer.Typer(
 app.add_typer(store_cli.app, name="store")
 app.add_typer(bundle_cli.app, name="bundle")
 app.command(epilog=generate_cli.EXAMPLES)(generate_cli.generate)
+app.command(epilog=score_cli.EXAMPLES)(score_cli.score)
 app.command(epilog=serve_cli.EXAMPLES)(serve_cli.serve)
 app.command(epilog=page_cli.EXAMPLES)(page_cli.page)
 app.command(epilog=classify_cli.EXAMPLES)(classify_cli.classify)

@@ -8,7 +8,7 @@ from typer import Option
 
 from flows.champion_cli import chosen_bundle
 from flows.console import answer
-from flows.options import HERE, NONE, Home, Json
+from flows.options import HERE, NONE, Bundle, Champion, ChampionName, Home, Int8, Json
 from gdcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ EXAMPLES = """Examples:\n
 
 
 def generate(
-    bundle: Annotated[Path | None, Option(help="Folder of an exported bundle; by default the latest run's.")] = None,
+    bundle: Bundle = None,
     num: Annotated[int, Option(min=1, help="How many texts (a prompt).")] = 5,
     seed: Annotated[int, Option(min=0, help="The same seed gives the same texts.")] = 0,
     temperature: Annotated[
@@ -53,8 +53,9 @@ def generate(
     out: Annotated[
         Path | None, Option(help="Write a Parquet file instead, in bounded memory; the same command goes on with it.")
     ] = None,
-    champion: Annotated[bool, Option("--champion", help="Take the champion's bundle, not the latest run's.")] = False,
-    name: Annotated[str, Option(help="Which champion; goes with --champion.")] = "",
+    int8: Int8 = False,
+    champion: Champion = False,
+    name: ChampionName = "",
     home: Home = HERE,
     json: Json = False,
 ) -> None:
@@ -73,13 +74,13 @@ def generate(
 
         drawn = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "candidates": candidates}
         decoding = parsed(Decoding, drawn | {"choose": choose or "likelihood"})
-        answer(_in_bulk(folder, out, num, prompts, prompt_column, seed, decoding), json, _show_bulk)
+        answer(_in_bulk(folder, out, num, prompts, prompt_column, seed, decoding, int8), json, _show_bulk)
         return
     if prompts:
         raise UserError("--prompts goes with --out: what it answers is written to a file")
     from gdcore.serving.session import Session
 
-    session = Session(folder)
+    session = Session(folder, precision="int8" if int8 else "float32")
     if session.prompted and not prompt:
         raise UserError("this model answers prompts: give --prompt TEXT")
     for text in prompt:
@@ -107,7 +108,7 @@ def generate(
 
 
 def _in_bulk(
-    bundle: Path, out: Path, num: int, prompts: Path | None, column: str, seed: int, decoding: "Decoding"
+    bundle: Path, out: Path, num: int, prompts: Path | None, column: str, seed: int, decoding: "Decoding", int8: bool
 ) -> dict[str, Any]:
     """A Parquet file of texts, with a bar while it grows."""
     from gdcore import bulk
@@ -116,8 +117,9 @@ def _in_bulk(
 
     asked = bulk.prompts_of(prompts, column) if prompts else bulk.unprompted(num)
     source = file_digest(prompts) if prompts else ""
+    precision = "int8" if int8 else "float32"
     with bar("generation") as show:
-        for progress in bulk.generate(bundle, out, asked, None if prompts else num, seed, decoding, source):
+        for progress in bulk.generate(bundle, out, asked, None if prompts else num, seed, decoding, source, precision):
             show(progress)
     return {"file": str(out), "bundle": str(bundle.resolve()), "seed": seed, **bulk.summary(out)}
 

@@ -6,6 +6,10 @@ from typing import Annotated
 from typer import Option
 
 Home = Annotated[Path, Option("--home", envvar="GDFLOW_HOME", help="Folder that holds artifacts/ and runs/.")]
+Bundle = Annotated[Path | None, Option(help="Folder of an exported bundle; by default the latest run's.")]
+Champion = Annotated[bool, Option("--champion", help="Take the champion's bundle, not the latest run's.")]
+ChampionName = Annotated[str, Option("--name", help="Which champion; goes with --champion.")]
+Int8 = Annotated[bool, Option("--int8", help="Use the graphs whose weights have eight bits.")]
 Json = Annotated[bool, Option("--json", help="Print one JSON object and nothing else on standard output.")]
 Preset = Annotated[str, Option(help="How much of everything; `gdflow list presets` names them.")]
 Corpus = Annotated[

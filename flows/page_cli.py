@@ -8,7 +8,7 @@ from typer import Option
 
 from flows.champion_cli import chosen_bundle
 from flows.console import answer, size
-from flows.options import HERE, Home, Json
+from flows.options import HERE, Bundle, Champion, ChampionName, Home, Json
 
 EXAMPLES = """Examples:\n
     npm install onnxruntime-web && gdflow page --out site\n
@@ -18,13 +18,13 @@ EXAMPLES = """Examples:\n
 
 def page(
     out: Annotated[Path, Option(help="Folder to write; any static host can serve it.")],
-    bundle: Annotated[Path | None, Option(help="Folder of an exported bundle; by default the latest run's.")] = None,
+    bundle: Bundle = None,
     runtime: Annotated[
         Path | None,
         Option(help="Folder of the npm package onnxruntime-web; by default node_modules/onnxruntime-web, here."),
     ] = None,
-    champion: Annotated[bool, Option("--champion", help="Take the champion's bundle, not the latest run's.")] = False,
-    name: Annotated[str, Option(help="Which champion; goes with --champion.")] = "",
+    champion: Champion = False,
+    name: ChampionName = "",
     home: Home = HERE,
     json: Json = False,
 ) -> None:

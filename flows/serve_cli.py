@@ -11,7 +11,7 @@ from typer import Option
 
 from flows.champion_cli import champion_bundle
 from flows.console import answer, settings
-from flows.options import HERE, NONE, Home, Json
+from flows.options import HERE, NONE, Home, Int8, Json
 from gdcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def serve(
     cors: Annotated[
         list[str], Option(help="An origin whose pages may ask, as https://example.org. Repeatable.")
     ] = NONE,
+    int8: Int8 = False,
     set_: Annotated[
         list[str],
         Option("--set", metavar="KEY=VALUE", help="A limit: slots, queue, texts, deadline, body_bytes … Repeatable."),
@@ -85,7 +86,8 @@ def serve(
     bundles = _named(given, home) | {name: where() for name, where in followed.items()}
     log_json()
     folder = _written(next(iter(bundles.values())), runtime) if page or runtime else None
-    app, serving = create_app(bundles, limits, _keys(keys, key_hashes), cors, followed, folder)
+    precision = "int8" if int8 else "float32"
+    app, serving = create_app(bundles, limits, _keys(keys, key_hashes), cors, followed, precision, folder)
     listening = _listen(host, port)
     address, taken = listening.getsockname()[:2]
     url = f"http://{f'[{address}]' if ':' in address else address}:{taken}"

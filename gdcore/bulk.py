@@ -1,32 +1,25 @@
 """Texts by the million, from a bundle into one Parquet file: in bounded memory, the same whoever stops it and when.
 
-    <out>.parts-<digest>/00000.parquet …   shards, each whole or absent; those of another request have another digest
-    <out>                                  appears once, when all of them are there
-
 A text depends on the bundle, its prompt, the seed, its row and the decoding alone (`Session.generate`), so shards can
-be drawn in any order, and a killed call goes on with the first that is missing. Needs no torch.
+be drawn in any order, and a killed call goes on with the first that is missing (`gdcore.parts`). Needs no torch.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownParameterType=false
 # (pyarrow comes without types)
-import json
-import os
-import shutil
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice, repeat
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gdcore.artifacts import digest, file_digest
+from gdcore import parts
+from gdcore.artifacts import file_digest
 from gdcore.decoding import Decoding
-from gdcore.durable import synced
 from gdcore.progress import Progress
-from gdcore.serving.session import Session
+from gdcore.serving.session import Precision, Session
 
 SHARD = 4096
 NUM_TOLD = 12
@@ -60,46 +53,43 @@ def unprompted(num: int) -> Iterator[Asked]:
 
 
 def generate(
-    bundle: Path, out: Path, asked: Iterable[Asked], total: int | None, seed: int, decoding: Decoding, source: str = ""
+    bundle: Path,
+    out: Path,
+    asked: Iterable[Asked],
+    total: int | None,
+    seed: int,
+    decoding: Decoding,
+    source: str = "",
+    precision: Precision = "float32",
 ) -> Iterator[Progress]:
     """Write one row for each that is asked: `row` (from 0), `prompt`, `text`, and `reason` where there is no text.
 
     `source` identifies where the prompts come from. Nothing is done where `out` already answers the same request.
     Raises UserError as `Session` does.
     """
-    session = Session(bundle)
+    session = Session(bundle, precision=precision)
     request = {
         "bundle": file_digest(bundle / "manifest.json"),
         "seed": seed,
         "decoding": decoding.model_dump(),
         "source": source,
         "total": total,
+        "precision": precision,
     }
-    if _answers(out, request):
-        yield Progress(total or 0, total, "was there already")
-        return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    parts = out.with_name(f"{out.name}.parts-{digest(request)[:12]}")
-    parts.mkdir(exist_ok=True)
-    rows, paths, done = iter(asked), list[Path](), 0
-    while batch := list(islice(rows, SHARD)):
-        path = parts / f"{len(paths):05}.parquet"
-        if not path.exists():
-            _replace(path, _shard(session, batch, done, seed, decoding))
-        paths.append(path)
-        done += len(batch)
-        yield Progress(done, total, f"{done:,} texts")
-    _join(paths, out, request)
-    shutil.rmtree(parts)
+
+    def part(batch: list[Asked], first: int) -> pa.Table:
+        return _shard(session, batch, first, seed, decoding)
+
+    yield from parts.written(out, request, asked, total, part, SCHEMA, SHARD)
 
 
 def summary(out: Path) -> dict[str, Any]:
     """How many rows a file has, how many of them hold a text, why the others do not, and some texts."""
-    reasons = Counter(pq.read_table(out, columns=["reason"])["reason"].drop_null().to_pylist())
+    refused = parts.reasons(out)
     file = pq.ParquetFile(out)
     texts = file.read_row_group(0, ["text"])["text"].drop_null().to_pylist()
     rows: int = file.metadata.num_rows
-    told = {"rows": rows, "written": rows - reasons.total(), "refused": dict(reasons.most_common(10))}
+    told = {"rows": rows, "written": rows - sum(refused.values()), "refused": dict(list(refused.items())[:10])}
     return {**told, "texts": texts[:NUM_TOLD]}
 
 
@@ -113,7 +103,7 @@ def _shard(session: Session, batch: list[Asked], first: int, seed: int, decoding
         settings = decoding.model_dump()
         texts[start:end] = session.generate(end - start, given, seed=seed, first=first + start, **settings)
     columns = [range(first, first + len(batch)), [each.prompt for each in batch], texts, reasons]
-    return pa.table([pa.array(list(column), field.type) for column, field in zip(columns, SCHEMA, strict=True)], SCHEMA)
+    return parts.table(columns, SCHEMA)
 
 
 def _refused(session: Session, prompt: str | None) -> str | None:
@@ -131,31 +121,3 @@ def _runs(reasons: list[str | None]) -> Iterator[tuple[int, int]]:
             if number > start:
                 yield start, number
             start = number + 1
-
-
-def _answers(out: Path, request: Mapping[str, Any]) -> bool:
-    """Whether a file is the whole answer to this request."""
-    try:
-        told = pq.read_schema(out).metadata or {}
-    except (OSError, pa.ArrowInvalid):
-        return False
-    return told.get(b"gdflow") == json.dumps(request).encode()
-
-
-def _join(paths: list[Path], out: Path, request: Mapping[str, Any]) -> None:
-    """All shards as one file that says what was asked; a row group a shard."""
-    schema = SCHEMA.with_metadata({"gdflow": json.dumps(request)})
-    draft = out.with_name(f".{out.name}.draft")
-    with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
-        for path in paths:
-            writer.write_table(pq.read_table(path).replace_schema_metadata(schema.metadata))
-    synced(draft)
-    os.replace(draft, out)
-    synced(out.parent)
-
-
-def _replace(path: Path, table: pa.Table) -> None:
-    draft = path.with_suffix(".draft")
-    pq.write_table(table, draft, compression="zstd")
-    synced(draft)
-    os.replace(draft, path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gdcore.artifacts import Ref
 from gdcore.config import RunConfig
+from gdcore.export.provenance import provenance
 from gdcore.progress import Progress
 from gdcore.runs import Run, Stage
 from tasks import show
@@ -18,7 +19,8 @@ def export(run: Run, config: RunConfig, tokens: Ref, evaluation: Ref, pretrainin
     judged = json.loads((run.store.path(evaluation) / "evaluation.json").read_text())
     selection = judged["selection"]
     selected = {"pretrained": pretraining, "finetuned": finetuning}[selection["selected"]]
-    about = {"selected": selection["selected"], "reason": selection["reason"], "protocol": judged["protocol"]}
+    stages = {"tokens": tokens, "pretraining": pretraining, "finetuning": finetuning}
+    about = provenance(judged, config, stages, run.store.path(tokens))
 
     def make(out: Path, work: Path) -> Iterator[Progress]:
         from gdcore.export.bundle import export_bundle

@@ -3,9 +3,11 @@
 ```
 generate.onnx  model.onnx  discriminator.onnx   whole generation, scoring, judging
 decode.onnx                                     one step of generation, for streams and servers
+generate.int8.onnx  decode.int8.onnx  model.int8.onnx   the same in a fourth of the bytes, where asked for
 tokenizer.json  tokenizer_config.json           text ↔ ids
 parity.json                                     how closely the graphs agree with torch
 showcase.json                                   what its page shows besides, where the model was evaluated
+model_card.md                                   the same for people to read
 manifest.json                                   what all this is; digests of every file
 ```
 The same checkpoint gives the same bytes. A model in Llama's layout is written beside the bundle in that layout too
@@ -24,7 +26,8 @@ import onnx
 from onnx import ModelProto
 from pydantic import Field
 
-from gdcore.export import parity
+from gdcore.export import parity, twins
+from gdcore.export.card import model_card
 from gdcore.export.decode import decode_model
 from gdcore.export.discriminators import discriminator_model
 from gdcore.export.generation import generation_model
@@ -47,6 +50,10 @@ class ExportConfig(Settings):
     """Version of the ONNX operators; older runtimes read older ones."""
     parity_texts: int = Field(default=1000, ge=1)
     """Held-out texts on which the graphs are compared with torch, and prefixes of which they both write on from."""
+    int8: bool = False
+    """Whether the generator's graphs are also there with weights of eight bits: a fourth of the bytes."""
+    int8_nll: float = Field(default=0.005, ge=0)
+    """By how many nats a token those may find held-out text less likely; if it is more, the export fails."""
     license: str = ""
     """Under which licence the bundle may be used, as an SPDX expression; recorded in its manifest."""
     real_texts: int = Field(default=0, ge=0, le=100)
@@ -91,19 +98,26 @@ def export_bundle(
     shards = held_out_texts(tokens)
     figures = yield from parity.measure(bundle, generator, discriminator, shards, config.parity_texts)
     figures.check()
-    (bundle / "parity.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", "utf-8")
+    measured = asdict(figures)
+    if config.int8:
+        yield Progress(0, None, "weights of eight bits")
+        graphs |= twins.write(bundle, step, config.opset)
+        cost = yield from twins.measure(bundle, generator.context, shards, config.parity_texts, config.int8_nll)
+        cost.check()
+        measured["int8"] = asdict(cost)
+    (bundle / "parity.json").write_text(json.dumps(measured, indent=2) + "\n", "utf-8")
     if shown:
         (bundle / "showcase.json").write_text(json.dumps(shown, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    write_manifest(
-        bundle,
-        {
-            "generator": generator.config.model_dump(mode="json"),
-            "discriminator": discriminator.config.model_dump(mode="json") if discriminator else None,
-            "vocab_size": generator.vocab_size,
-            "context": generator.context,
-            **described(config, graphs, tokens, about),
-        },
-    )
+    contents = {
+        "generator": generator.config.model_dump(mode="json"),
+        "discriminator": discriminator.config.model_dump(mode="json") if discriminator else None,
+        "vocab_size": generator.vocab_size,
+        "context": generator.context,
+        **({"int8": measured["int8"]} if config.int8 else {}),
+        **described(config, graphs, tokens, about),
+    }
+    (bundle / "model_card.md").write_text(model_card(contents), "utf-8")
+    write_manifest(bundle, contents)
     yield Progress(figures.texts, figures.texts, f"logits within {figures.logits.largest:.1e} of torch")
 
 

@@ -3,12 +3,15 @@
 Shapes: B texts, V vocabulary.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
 from gdcore.batches import make_batch
 from gdcore.contracts import Generator
 from gdcore.export.builder import FLOAT, Graph, Typed
+from gdcore.export.int8 import quantised
 from gdcore.export.tracing import Axes, trace
 from gdcore.networks import latent
 
@@ -26,6 +29,12 @@ class Step:
         if self.noise_dim:
             tokens_BT, axes = torch.zeros(2, 7, dtype=torch.long), {0: "batch", 1: "time"}
             self._inferred = trace(_Inferred(generator), [(tokens_BT, axes), (tokens_BT == 0, axes)], opset)
+
+    def in_int8(self) -> "Step":
+        """The same step with weights of eight bits; a posterior over noise stays as it is. Raises NotQuantised."""
+        twin = copy.copy(self)
+        twin._model = quantised(self._model)
+        return twin
 
     @property
     def shapes(self) -> list[list[str | int]]:

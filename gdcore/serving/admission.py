@@ -12,6 +12,7 @@ from gdcore.serving.keys import Keys
 from gdcore.serving.limits import Limits, Refused
 from gdcore.serving.models import Models
 from gdcore.serving.observing import Metrics, Observed
+from gdcore.serving.session import Precision
 
 bearer = HTTPBearer(auto_error=False, description="An API key, where the server was started with any.")
 
@@ -19,10 +20,10 @@ bearer = HTTPBearer(auto_error=False, description="An API key, where the server 
 class Serving:
     """What the routes share."""
 
-    def __init__(self, bundles: Mapping[str, Path], limits: Limits, keys: Keys) -> None:
+    def __init__(self, bundles: Mapping[str, Path], limits: Limits, keys: Keys, precision: Precision) -> None:
         self.version = _version()
         self.metrics, self.limits, self.keys = Metrics(self.version), limits, keys
-        self.models = Models(bundles, limits, self.metrics)
+        self.models = Models(bundles, limits, self.metrics, precision)
         self.draining = False
         """Whether the server was told to stop: what runs is finished, nothing new is begun."""
         self.observed: Observed

@@ -26,6 +26,7 @@ from gdcore.serving.observing import Observed
 from gdcore.serving.page import policy
 from gdcore.serving.problems import HANDLERS, PROBLEMS
 from gdcore.serving.reloading import follow
+from gdcore.serving.session import Precision
 
 routes = APIRouter(dependencies=[Depends(permitted)], responses={401: PROBLEMS[401], 404: PROBLEMS[404]})
 work = APIRouter(dependencies=[Depends(permitted), Depends(admitted)], responses=PROBLEMS)
@@ -118,14 +119,15 @@ def create_app(
     keys: Keys | None = None,
     cors: Sequence[str] = (),
     followed: Mapping[str, Callable[[], Path]] | None = None,
+    precision: Precision = "float32",
     page: Path | None = None,
 ) -> tuple[Asgi, Serving]:
     """The application, and what it serves. Raises UserError for a bundle that cannot be used.
 
-    `followed`: of names among `bundles`, where the present bundle lies; it is looked up again and again. `page`: a
-    folder that `write_page` wrote, to be had at `/` by everybody.
+    `followed`: of names among `bundles`, where the present bundle lies; it is looked up again and again. `precision`:
+    of which graphs, as `Session` takes it. `page`: a folder that `write_page` wrote, to be had at `/` by everybody.
     """
-    serving = Serving(bundles, limits or Limits(), keys or Keys())
+    serving = Serving(bundles, limits or Limits(), keys or Keys(), precision)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

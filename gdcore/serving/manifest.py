@@ -44,8 +44,8 @@ def write_manifest(bundle: Path, contents: Mapping[str, Any]) -> None:
 def read_manifest(bundle: Path) -> dict[str, Any]:
     """The manifest of a bundle whose files are all as they were written. Raises UserError, naming the file, if not.
 
-    Every byte is hashed: a gigabyte a second or so, where opening the graphs takes longer. Files that the manifest does
-    not list are left alone: nobody opens them.
+    Every byte is hashed, a gigabyte a second or so. Files that the manifest does not list are left alone: nobody opens
+    them.
     """
     manifest = parse_manifest(bundle)
     for complaint in damage(bundle, manifest):

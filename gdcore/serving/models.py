@@ -11,7 +11,7 @@ from gdcore.errors import UserError
 from gdcore.serving.batching import Batcher, Busy
 from gdcore.serving.limits import Limits, Refused
 from gdcore.serving.observing import Metrics
-from gdcore.serving.session import Session
+from gdcore.serving.session import Precision, Session
 from gdcore.serving.stepping import Writing
 
 T = TypeVar("T")
@@ -94,10 +94,11 @@ class Model:
 class Models:
     """By name. The first is the one meant where none is named."""
 
-    def __init__(self, bundles: Mapping[str, Path], limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, bundles: Mapping[str, Path], limits: Limits, metrics: Metrics, precision: Precision) -> None:
         """Open the bundles. Raises UserError for one that cannot be used."""
         self._limits, self._metrics = limits, metrics
-        self._sessions = {name: opened(bundle) for name, bundle in bundles.items()}
+        self._precision: Precision = precision
+        self._sessions: dict[str, Session] = {name: self.opened(bundle) for name, bundle in bundles.items()}
         self._models: dict[str, Model] = {}
 
     def start(self) -> None:
@@ -139,11 +140,10 @@ class Models:
             if model.batcher:
                 await asyncio.to_thread(model.batcher.join)
 
-
-def opened(bundle: Path) -> Session:
-    """A bundle, its graphs read and warm, so that the first request waits for nothing."""
-    session = Session(bundle)
-    if "generate.onnx" in session.manifest["graphs"]:
-        for _ in session.stream("" if session.prompted else None, max_tokens=1):
-            pass
-    return session
+    def opened(self, bundle: Path) -> Session:
+        """A bundle, its graphs read and warm, so that the first request waits for nothing."""
+        session = Session(bundle, precision=self._precision)
+        if "generate.onnx" in session.manifest["graphs"]:
+            for _ in session.stream("" if session.prompted else None, max_tokens=1):
+                pass
+        return session

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gdcore.errors import UserError
-from gdcore.serving.models import Models, opened
+from gdcore.serving.models import Models
 from gdcore.serving.observing import Metrics
 
 SECONDS = 2.0
@@ -29,7 +29,7 @@ async def follow(
             bundle = await asyncio.to_thread(where)
             if bundle == models.get(name).session.bundle:
                 continue
-            models.replace(name, await asyncio.to_thread(opened, bundle))
+            models.replace(name, await asyncio.to_thread(models.opened, bundle))
         except (UserError, OSError) as error:
             metrics.reloads.labels(name, "failed").inc()
             if str(error) != complaint:  # once, not every two seconds

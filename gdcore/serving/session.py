@@ -9,7 +9,7 @@ Shapes: B texts of a batch, C candidates a text, T tokens, N new tokens.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -25,14 +25,22 @@ from gdcore.serving.telling import Teller
 from gdcore.tokenizer import BOS, EOS, PAD, SEP, Tokenizer
 from gdcore.uniforms import candidate_seeds, row_seeds
 
+Precision = Literal["float32", "int8"]
+TWINS = ("generate", "decode", "model")
+"""Graphs that a bundle may hold in eight bits too."""
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 
 
 class Session:
     """An open bundle; safe to use from several threads at once."""
 
-    def __init__(self, bundle: Path | str, threads: int = 1) -> None:
-        """Open a bundle. Raises UserError if a file is missing or altered, or onnxruntime is not installed."""
+    def __init__(self, bundle: Path | str, threads: int = 1, precision: Precision = "float32") -> None:
+        """Open a bundle; `int8` takes the graphs whose weights have eight bits, where it holds some.
+
+        Raises UserError if a file is missing or altered, or onnxruntime is not installed.
+        """
+        if precision not in get_args(Precision):
+            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, not {precision!r}")
         self.bundle = Path(bundle)
         self.manifest: dict[str, Any] = read_manifest(self.bundle)
         if unlisted := [name for name in TOKENIZER if not self.holds(name)]:
@@ -41,6 +49,9 @@ class Session:
         self.context: int = self.manifest["context"]
         self.prompted: bool = self.manifest["prompted"]
         """Whether the model answers prompts; one that does not continues them."""
+        self._suffix = ".int8.onnx" if precision == "int8" else ".onnx"
+        if precision == "int8" and not self.holds("generate.int8.onnx"):
+            raise UserError(f"{self.bundle} has no int8 twins: export it again with --set export.int8=true")
         self._threads = whole("threads", threads, 1)
         self._graphs: dict[str, Graph] = {}
         self._lock = Lock()
@@ -183,7 +194,7 @@ class Session:
         graphs = self.manifest["graphs"]
         if "generate.onnx" in graphs and "decode.onnx" not in graphs:
             raise UserError(f"{self.bundle} has no decode.onnx, which writes a token at a time: export it again")
-        return Stepper(self._graph("decode"), graphs["decode.onnx"], self.manifest["vocab_size"])
+        return Stepper(self._graph("decode"), graphs[f"decode{self._suffix}"], self.manifest["vocab_size"])
 
     @staticmethod
     def _told_piecewise(group: Group, teller: Teller) -> Iterator[str]:
@@ -207,6 +218,15 @@ class Session:
     def objection(self, prompt: str) -> str | None:
         """Why a prompt cannot be answered or continued, in words that follow «the prompt»; None where it can."""
         return self._too_long(self._begun([prompt])[0])
+
+    def lengths(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[tuple[int, int]]:
+        """Of each text how many tokens are given (BOS, a prompt) and how many there are in all, its end included.
+
+        `score` is a mean over the difference. What fills the context has no end; what is longer cannot be scored.
+        """
+        given = self._begun(prompts) if prompts else [[BOS]] * len(texts)
+        whole = [len(start) + len(ids) for start, ids in zip(given, self.tokenizer.encode(texts), strict=True)]
+        return [(len(start), num + (num != self.context)) for start, num in zip(given, whole, strict=True)]
 
     def score(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[float]:
         """The NLL per token, in nats, of each text and its end, or of each as the answer to its prompt.
@@ -337,7 +357,7 @@ class Session:
         """A graph of the bundle, opened when first used."""
         with self._lock:
             if name not in self._graphs:
-                path = self.bundle / f"{name}.onnx"
+                path = self.bundle / f"{name}{self._suffix if name in TWINS else '.onnx'}"
                 if not self.holds(path.name):
                     made = "`gdflow classify`" if self.holds("classifier.onnx") else "`gdflow run`"
                     raise UserError(f"{self.bundle} has no {path.name}: it was made by {made}, for something else")

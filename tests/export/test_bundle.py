@@ -24,7 +24,15 @@ from gdcore.serving.manifest import read_manifest
 from gdcore.shards import Shards
 from gdcore.training.checkpoint import load_discriminator, load_generator
 
-FILES = ["decode.onnx", "discriminator.onnx", "generate.onnx", "manifest.json", "model.onnx", "parity.json"]
+FILES = [
+    "decode.onnx",
+    "discriminator.onnx",
+    "generate.onnx",
+    "manifest.json",
+    "model.onnx",
+    "model_card.md",
+    "parity.json",
+]
 
 
 def result(iterator: Generator[object, None, Parity]) -> Parity:
