@@ -31,6 +31,7 @@ def make_bundle(out: Path, options: argparse.Namespace) -> None:
     import torch
     from tokenizers import models
 
+    from gdcore.export import weights
     from gdcore.export.bundle import graph_description
     from gdcore.export.decode import decode_model
     from gdcore.export.generation import generation_model
@@ -49,8 +50,7 @@ def make_bundle(out: Path, options: argparse.Namespace) -> None:
     graphs = {"generate.onnx": generation_model, "decode.onnx": decode_model, "model.onnx": scoring_model}
     built = {name: make(step, 20) for name, make in graphs.items()}
     out.mkdir(parents=True)
-    for name, model in built.items():
-        (out / name).write_bytes(model.SerializeToString())
+    weights.write(out, built, "weights.bin")
     words = [*SPECIALS, *(f"{MARK}w{i}" for i in range(options.vocab_size - len(SPECIALS)))]
     vocabulary = {word: i for i, word in enumerate(words)}
     backend = assemble("word", models.WordLevel(vocabulary, SPECIALS[UNK]), lowercase=False)

@@ -3,7 +3,9 @@
 ```
 generate.onnx  model.onnx  discriminator.onnx   whole generation, scoring, judging
 decode.onnx                                     one step of generation, for streams and servers
-generate.int8.onnx  decode.int8.onnx  model.int8.onnx   the same in a fourth of the bytes, where asked for
+weights.bin                                     what the generator's graphs share, stored once; they look for it there
+generate.int8.onnx  decode.int8.onnx  model.int8.onnx  weights.int8.bin   the same in a fourth of the bytes,
+                                                where asked for
 tokenizer.json  tokenizer_config.json           text ↔ ids
 parity.json                                     how closely the graphs agree with torch
 showcase.json                                   what its page shows besides, where the model was evaluated
@@ -26,7 +28,7 @@ import onnx
 from onnx import ModelProto
 from pydantic import Field
 
-from gdcore.export import parity, twins
+from gdcore.export import parity, twins, weights
 from gdcore.export.card import model_card
 from gdcore.export.decode import decode_model
 from gdcore.export.discriminators import discriminator_model
@@ -123,8 +125,7 @@ def export_bundle(
 
 def write_graphs(bundle: Path, graphs: Mapping[str, ModelProto], tokens: Path) -> None:
     """The graphs, and the tokenizer that they were trained with."""
-    for name, model in graphs.items():
-        (bundle / name).write_bytes(model.SerializeToString(deterministic=True))
+    weights.write(bundle, graphs, "weights.bin")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(tokens / name, bundle / name)
 
@@ -150,9 +151,11 @@ def held_out_texts(tokens: Path) -> Shards:
 
 
 def graph_description(model: ModelProto) -> dict[str, Any]:
-    """A graph's opset, and the name, type and shape of what goes in and comes out."""
+    """A graph's opset, the file of its weights if it shares them, and name, type and shape of what goes in and out."""
+    shared = weights.file_of(model)
     return {
         "opset": model.opset_import[0].version,
+        **({"weights": shared} if shared else {}),
         "inputs": [_signature(value) for value in model.graph.input],
         "outputs": [_signature(value) for value in model.graph.output],
     }

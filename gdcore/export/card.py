@@ -58,7 +58,7 @@ def _lines(manifest: Mapping[str, Any]) -> Iterator[str]:
         change = cost["nll_int8"] - cost["nll"]
         yield (
             f"\nIts int8 twins find {cost['texts']:,} held-out texts {change:+.5f} nats a token less likely; "
-            f"`model.int8.onnx` is {cost['bytes'] / cost['bytes_int8']:.1f} times smaller than `model.onnx`."
+            f"they are {cost['bytes'] / cost['bytes_int8']:.1f} times smaller."
         )
     yield "\n## Limits\n"
     yield (

@@ -9,6 +9,7 @@ from onnx import ModelProto
 
 from gdcore.batches import collate
 from gdcore.errors import UserError
+from gdcore.export import weights
 from gdcore.export.decode import decode_model
 from gdcore.export.generation import generation_model
 from gdcore.export.int8 import NotQuantised
@@ -22,7 +23,7 @@ from gdcore.shards import Shards
 
 @dataclass
 class Cost:
-    """What the twins are worth: of held-out tokens the mean NLL, in nats, and the bytes of a graph."""
+    """What the twins are worth: of held-out tokens the mean NLL, in nats, and the bytes of graphs and weights."""
 
     texts: int
     tokens: int
@@ -48,7 +49,10 @@ class Cost:
 
 
 def write(bundle: Path, step: Step, opset: int) -> dict[str, ModelProto]:
-    """`generate.int8.onnx`, `decode.int8.onnx` and `model.int8.onnx`. Raises UserError for a model that has none."""
+    """`generate.int8.onnx`, `decode.int8.onnx` and `model.int8.onnx`; what they share is in `weights.int8.bin`.
+
+    Raises UserError for a model that has none.
+    """
     try:
         small = step.in_int8()
     except NotQuantised as error:
@@ -58,8 +62,7 @@ def write(bundle: Path, step: Step, opset: int) -> dict[str, ModelProto]:
         "decode.int8.onnx": decode_model(small, opset),
         "model.int8.onnx": scoring_model(small, opset),
     }
-    for name, model in graphs.items():
-        (bundle / name).write_bytes(model.SerializeToString(deterministic=True))
+    weights.write(bundle, graphs, "weights.int8.bin")
     return graphs
 
 
@@ -76,5 +79,11 @@ def measure(bundle: Path, context: int, shards: Shards, num_texts: int, allowed:
             sums[i] += float(nll_BT.astype(np.float64).sum())
         tokens += int((lengths_B - 1).sum())
         yield Progress(start + len(batch), len(rows), "what eight bits cost")
-    sizes = [(bundle / name).stat().st_size for name in ("model.onnx", "model.int8.onnx")]
+    sizes = [_bytes(bundle, precision) for precision in ("", ".int8")]
     return Cost(len(rows), tokens, sums[0] / tokens, sums[1] / tokens, allowed, *sizes)
+
+
+def _bytes(bundle: Path, precision: str) -> int:
+    """Of the generator's graphs in one precision, and of what they share."""
+    files = [bundle / f"{name}{precision}.onnx" for name in ("generate", "decode", "model")]
+    return sum(path.stat().st_size for path in (*files, bundle / f"weights{precision}.bin") if path.exists())

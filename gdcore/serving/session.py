@@ -361,5 +361,8 @@ class Session:
                 if not self.holds(path.name):
                     made = "`gdflow classify`" if self.holds("classifier.onnx") else "`gdflow run`"
                     raise UserError(f"{self.bundle} has no {path.name}: it was made by {made}, for something else")
+                shared = self.manifest["graphs"][path.name].get("weights")
+                if shared and not self.holds(shared):
+                    raise UserError(f"{self.bundle} has no {shared}, by its manifest: export it again")
                 self._graphs[name] = Graph(path, self._threads)
             return self._graphs[name]

@@ -172,16 +172,19 @@ def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
 
 
 def checkpointed(reports: Iterator[Report], state: Resumable, work: Path, every: int) -> Generator[Report, None, None]:
-    """Save the whole state every so many steps, so that a killed run loses no more than those; and when closed."""
+    """Save the whole state every so many steps, so that a killed run loses no more than those; and when closed.
+
+    A report is handed on first: had it not been logged yet when a kill comes, the next process would begin behind it,
+    and the log would lack it for ever.
+    """
     for report in reports:
-        if state.step % every == 0:
-            save_state(state, work)
         try:
             yield report
         except GeneratorExit:  # told to stop, between two steps
-            if state.step % every:
-                save_state(state, work)
+            save_state(state, work)
             raise
+        if state.step % every == 0:
+            save_state(state, work)
 
 
 def early_stopped(

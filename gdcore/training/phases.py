@@ -195,12 +195,18 @@ def adamw(module: Module, learning_rate: float, weight_decay: float) -> torch.op
 def resume(state: Resumable, work: Path) -> None:
     """Go on from the newest checkpoint of `work`; its log loses the lines that a kill left beyond that."""
     load_state(state, work)
-    if not ranks.leads():
-        return
     path = work / "metrics.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    whole = (line for line in lines if line.endswith("\n"))
-    path.write_text("".join(line for line in whole if json.loads(line)["step"] <= state.step))
+    if not ranks.leads() or not path.exists():
+        return
+    alarmed = bool(state.memory.get("alarm"))
+
+    def known(line: str) -> bool:
+        report = json.loads(line) if line.endswith("\n") else {"step": math.inf}  # half a line
+        return report["step"] <= state.step and (alarmed or "alarm" not in report)
+
+    draft = path.with_suffix(".partial")
+    draft.write_text("".join(filter(known, path.read_text().splitlines(keepends=True))))
+    draft.replace(path)
 
 
 def stopped_early(state: Resumable, config: PretrainConfig) -> bool:

@@ -30,7 +30,7 @@ async function response(path) {
     throw new UserError(`${path} could not be loaded (${error.message}): is the host still there?`);
   });
   if (!answer.ok) {
-    throw new UserError(`${path} could not be loaded (${answer.status}): put the whole folder that gdflow page wrote on the host.`);
+    throw new UserError(`${path} could not be loaded (${answer.status}): put all that gdflow page wrote on the host.`);
   }
   return answer;
 }

@@ -10,8 +10,9 @@ import { nextWords } from "./suggesting.js";
 import { write } from "./writing.js";
 
 const GRAPHS = ["decode.onnx", "model.onnx", "discriminator.onnx"];
+const TEXTS = ["tokenizer.json", "tokenizer_config.json", "showcase.json"];
 /** Files of a bundle that the page opens, where the bundle has them. */
-export const FILES = [...GRAPHS, "tokenizer.json", "tokenizer_config.json", "showcase.json"];
+export const FILES = [...GRAPHS, "weights.bin", ...TEXTS];
 
 /**
  * @typedef {{prompt: string, seed: bigint, temperature: number, candidates: number, longest: number}} Wish
@@ -25,20 +26,23 @@ export class Session {
    * @param {Map<string, Uint8Array>} files of the bundle, by name
    */
   static async open(ort, manifest, files) {
-    const [parsed, config, showcase] = ["tokenizer.json", "tokenizer_config.json", "showcase.json"].map((name) =>
+    const [parsed, config, showcase] = TEXTS.map((name) =>
       files.has(name) ? JSON.parse(new TextDecoder().decode(files.get(name))) : null);
     const tokenizer = new Tokenizer(parsed, config);
     const graphs = {};
-    for (const name of GRAPHS) {
+    for (const name of GRAPHS.filter((name) => files.has(name))) {
+      const path = manifest.graphs[name].weights;
       const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
-      if (files.has(name)) graphs[name] = await ort.InferenceSession.create(files.get(name), options);
+      if (path) options.externalData = [{ path, data: files.get(path) }];
+      graphs[name] = await ort.InferenceSession.create(files.get(name), options);
     }
-    return new Session(ort, manifest, tokenizer, graphs, showcase);
+    return new Session({ ort, manifest, tokenizer, graphs, showcase });
   }
 
-  /** @param {Tokenizer} tokenizer @param {Record<string, any>} graphs */
-  constructor(ort, manifest, tokenizer, graphs, showcase) {
-    Object.assign(this, { ort, manifest, tokenizer, graphs, showcase });
+  /** @param {Record<string, any>} parts see `open` */
+  constructor(parts) {
+    Object.assign(this, parts);
+    const { manifest, graphs } = parts;
     this.context = manifest.context;
     /** @type {boolean} whether the model answers prompts; one that does not continues them */
     this.prompted = manifest.prompted;
@@ -92,7 +96,7 @@ export class Session {
     }));
   }
 
-  /** The likeliest words to follow a text, see `nextWords`. */
+  /** See `nextWords`. */
   suggest(prefix, k) {
     return nextWords(this.tokenizer, (ids) => this.#nextLogprobs(ids), this.given(prefix), this.context, k);
   }
@@ -108,9 +112,9 @@ export class Session {
 
   /** @param {number[][]} rows */
   #padded(rows) {
-    const width = Math.max(...rows.map((row) => row.length));
+    const lengths = rows.map((row) => row.length), width = Math.max(...lengths);
     const ids = rows.flatMap((row) => [...row, ...Array(width - row.length).fill(PAD)]);
-    return { tokens: this.whole(ids, [rows.length, width]), lengths: this.whole(rows.map((row) => row.length), [rows.length]) };
+    return { tokens: this.whole(ids, [rows.length, width]), lengths: this.whole(lengths, [rows.length]) };
   }
 
   /** A tensor of whole numbers. @param {(number | bigint)[]} values */

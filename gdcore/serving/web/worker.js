@@ -42,19 +42,14 @@ const METHODS = {
 };
 
 /** Lets messages in; a timer would wait for 4 ms. */
-function breath() {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => (port1.close(), resolve(null));
-    port2.postMessage(null);
-  });
-}
+const breath = () => new Promise((resolve) => {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => resolve(port1.close());
+  port2.postMessage(null);
+});
 
 self.onmessage = async ({ data: { id, method, args } }) => {
-  if (method === "stop") {
-    stopped.add(args);
-    return;
-  }
+  if (method === "stop") return void stopped.add(args);
   try {
     self.postMessage({ id, result: await METHODS[method](args, (piece) => self.postMessage({ id, piece }), id) });
   } catch (error) {
