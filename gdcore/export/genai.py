@@ -3,11 +3,11 @@
 The bundle's own graphs draw inside, from a text's seed; onnxruntime-genai draws outside, and wants a graph that reads
 any number of tokens of every text at once beside keys and values of those before: `input_ids` (B, T),
 `attention_mask` (B, P + T), `position_ids` (B, T), `past_key_values.N.key` and `.value` (B, K, P, E) → `logits`
-(B, T, V), `present.N.key` and `.value` (B, K, P + T, E). Texts of a batch are padded on the left. It cannot be told
-which tokens stand for no text, so their logits are −∞ here.
+(B, T, V), `present.N.key` and `.value` (B, K, P + T, E). Padding, on either side, is where the mask is 0. It cannot be
+told which tokens stand for no text, so their logits are −∞ here.
 
-Shapes: B texts, T tokens read, P tokens read before, S = P + T, N = B·T, V vocabulary, H heads, K heads of keys and values, G = H/K heads
-that share one, E features of a head.
+Shapes: B texts, T tokens read, P tokens read before, S = P + T, N = B·T, V vocabulary, H heads, K heads of keys and
+values, G = H/K heads that share one, E features of a head.
 """
 
 import json
@@ -67,7 +67,9 @@ def genai_config(generator: transformer.Generator) -> dict[str, Any]:
         "type": "llama",
         "vocab_size": generator.vocab_size,
         "context_length": generator.context,
-        "bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": PAD,
+        "bos_token_id": BOS,
+        "eos_token_id": EOS,
+        "pad_token_id": PAD,
         "decoder": decoder,
     }
     drawn = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
