@@ -29,7 +29,7 @@ def test_sizes_and_weights_come_back(model, precision, tmp_path: Path):
     file = GGUF(tmp_path / "m.gguf")
     sizes = llama_gguf.read_sizes(file)
     assert sizes == {name: getattr(model.config, name) for name in sizes}
-    told = {name: weight for name, weight in llama_gguf.read_weights(file)}
+    told = dict(llama_gguf.read_weights(file))
     own = model.state_dict()
     assert told.keys() == own.keys()
     for name, weight in told.items():

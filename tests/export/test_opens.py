@@ -17,12 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from small_bundle import checkpoint, exported, folder, tokens
 
+from gdcore.export import genai
 from gdcore.export.bundle import ExportConfig, export_bundle
+from gdcore.export.llama import write_llama
+from gdcore.export.llama_gguf import write_gguf
 from gdcore.export.repository import write_repository
+from gdcore.serving.manifest import damage, parse_manifest, strangers
 from gdcore.serving.runtime import Graph
 from gdcore.serving.session import Session
 from gdcore.tokenizer import BOS, EOS, FORBIDDEN, PAD, Kind, Tokenizer
@@ -144,6 +149,19 @@ def test_llama_cpp_opens_it():
 
 
 @pytest.mark.slow
+def test_the_same_checkpoint_gives_the_same_bytes_and_all_are_listed(tmp_path: Path):
+    others, model = transformer() / "huggingface", load_generator(transformer() / "checkpoint")
+    write_llama(model, tokens(kind="bpe"), tmp_path)
+    write_gguf(model, tokens(kind="bpe"), tmp_path / "model.gguf", "f32", "")
+    genai.write_genai(model, ExportConfig().opset, tmp_path)
+    again = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert all(data == (others / name).read_bytes() for name, data in again.items())
+    manifest = parse_manifest(others)
+    assert set(manifest["files"]) == set(again)
+    assert not [*damage(others, manifest), *strangers(others, manifest)]
+
+
+@pytest.mark.slow
 def test_triton_understands_the_repository(tmp_path: Path):
     """By its own schema; and each graph is what its configuration says."""
     models = write_repository(exported() / "bundle", tmp_path / "models", "small")
@@ -151,8 +169,6 @@ def test_triton_understands_the_repository(tmp_path: Path):
     for model in models:
         told = answer[str(model / "config.pbtxt")]
         assert (told["name"], told["platform"]) == (model.name, "onnxruntime_onnx")
-        import onnxruntime
-
         graph = onnxruntime.InferenceSession(model / "1" / "model.onnx", providers=["CPUExecutionProvider"])
         for kind, values in (("input", graph.get_inputs()), ("output", graph.get_outputs())):
             types = {"tensor(int64)": "TYPE_INT64", "tensor(float)": "TYPE_FP32"}
