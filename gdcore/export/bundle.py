@@ -16,6 +16,7 @@ as other programs open it (`gdcore.export.llama`; where asked for `gdcore.export
 
 import json
 import shutil
+from collections.abc import Generator as Steps
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib import metadata
@@ -99,21 +100,14 @@ def export_bundle(
         yield Progress(0, None, "tracing the discriminator")
         graphs["discriminator.onnx"] = discriminator_model(discriminator, config.opset)
     write_graphs(bundle, graphs, tokens)
-    others, their_graphs = out / "huggingface", dict[str, ModelProto]()
-    if isinstance(generator, transformer.Generator):
-        write_llama(generator, tokens, others)
-        if config.gguf:
-            write_gguf(generator, tokens, others / "model.gguf", config.gguf, config.license)
-        if config.genai:
-            yield Progress(0, None, "tracing for onnxruntime-genai")
-            their_graphs[genai.GRAPH] = genai.write_genai(generator, config.opset, others)
-
     shards = held_out_texts(tokens)
     figures = yield from parity.measure(bundle, generator, discriminator, shards, config.parity_texts)
     figures.check()
     measured = asdict(figures)
-    if isinstance(generator, transformer.Generator) and config.genai:
-        measured["genai"] = asdict(genai.measure(others / genai.GRAPH, generator, shards, config.parity_texts))
+    others, their_graphs = out / "huggingface", dict[str, ModelProto]()
+    if isinstance(generator, transformer.Generator):
+        their_graphs, agreed = yield from _for_others(config, generator, tokens, shards, others)
+        measured |= agreed
     if config.int8:
         yield Progress(0, None, "weights of eight bits")
         graphs |= twins.write(bundle, step, config.opset)
@@ -137,6 +131,21 @@ def export_bundle(
         graphs = {name: graph_description(model) for name, model in their_graphs.items()}
         write_manifest(others, contents | {"layout": "huggingface", "graphs": graphs})
     yield Progress(figures.texts, figures.texts, f"logits within {figures.logits.largest:.1e} of torch")
+
+
+def _for_others(
+    config: ExportConfig, generator: transformer.Generator, tokens: Path, shards: Shards, out: Path
+) -> Steps[Progress, None, tuple[dict[str, ModelProto], dict[str, Any]]]:
+    """Write a model in Llama's layout as other programs open it; its graphs, and how closely they agree with torch."""
+    write_llama(generator, tokens, out)
+    if config.gguf:
+        write_gguf(generator, tokens, out / "model.gguf", config.gguf, config.license)
+    if not config.genai:
+        return {}, {}
+    yield Progress(0, None, "tracing for onnxruntime-genai")
+    graph = genai.write_genai(generator, config.opset, out)
+    agreed = genai.measure(out / genai.GRAPH, generator, shards, config.parity_texts)
+    return {genai.GRAPH: graph}, {"genai": asdict(agreed)}
 
 
 def write_graphs(bundle: Path, graphs: Mapping[str, ModelProto], tokens: Path) -> None:

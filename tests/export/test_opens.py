@@ -50,7 +50,7 @@ def interpreter(package: str) -> str:
 
 def opened(package: str, path: Path | str, question: dict[str, Any] | str) -> dict[str, Any]:
     """What `tests/opened/by_PACKAGE.py` answers about what lies there."""
-    program = PROGRAMS / f"by_{ {'xllamacpp': 'llama_cpp', 'tritonclient': 'triton'}.get(package, package) }.py"
+    program = PROGRAMS / f"by_{package}.py"
     asked = question if isinstance(question, str) else json.dumps(question)
     told = os.environ | {"PYTHONPATH": str(PROGRAMS.parents[1])}
     command = [interpreter(package), str(program), str(path)]

@@ -1,4 +1,4 @@
-"""A GGUF file by llama.cpp, its server in this process: `by_llama_cpp.py FILE`, the question on standard input."""
+"""A GGUF file by llama.cpp, its server in this process: `by_xllamacpp.py FILE`, the question on standard input."""
 
 import json
 import sys

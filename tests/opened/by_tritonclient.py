@@ -1,4 +1,4 @@
-"""Configurations of models by Triton's own schema: `by_triton.py`, a path a line on standard input."""
+"""Configurations of models by Triton's own schema: `by_tritonclient.py`, a path a line on standard input."""
 
 import json
 import sys
