@@ -10,13 +10,14 @@ from flows.champion_cli import chosen_bundle
 from flows.console import answer, size
 from flows.options import HERE, Bundle, Champion, ChampionName, Home, Json
 
-app = typer.Typer(invoke_without_command=True, help="An exported bundle: describe it, check it, sign it.")
+app = typer.Typer(invoke_without_command=True, help="An exported bundle: describe it, check it, sign it, pass it on.")
 
 EXAMPLES = """Examples:\n
     gdflow bundle\n
     gdflow bundle verify\n
     gdflow bundle verify DIR --public-key public.pem\n
-    gdflow bundle sign DIR --key key.pem"""
+    gdflow bundle sign DIR --key key.pem\n
+    gdflow bundle triton DIR --out models"""
 
 
 @app.callback(epilog=EXAMPLES)
@@ -83,6 +84,24 @@ def sign(
 
     path = signed(bundle, key)
     answer({"bundle": str(bundle), "signature": str(path)}, json, lambda result: typer.echo(result["signature"]))
+
+
+@app.command(epilog="Example: gdflow bundle triton runs/latest/bundle --out models")
+def triton(
+    out: Annotated[Path, Option(help="Folder of the model repository, new or not.")],
+    bundle: Annotated[Path | None, Argument(metavar="DIR", help="By default the latest run's.")] = None,
+    model_name: Annotated[str, Option(help="What the models' names begin with.")] = "gdflow",
+    champion: Champion = False,
+    name: ChampionName = "",
+    home: Home = HERE,
+    json: Json = False,
+) -> None:
+    """Write a bundle's graphs as a model repository that NVIDIA Triton, and KServe by it, serves."""
+    from gdcore.export.repository import write_repository
+
+    folder = chosen_bundle(bundle, champion, name, home)
+    models = [str(path) for path in write_repository(folder, out, model_name)]
+    answer({"bundle": str(folder), "models": models}, json, lambda result: typer.echo("\n".join(result["models"])))
 
 
 def _show_verified(result: dict[str, Any]) -> None:

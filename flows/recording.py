@@ -86,6 +86,8 @@ def challenger(run: Run) -> Challenger:
 def finish(run: Run, promotion: Promotion, latest: bool) -> dict[str, Any]:
     """Link what a person looks for into the run folder, make the run the latest one if asked, say what came of it."""
     run.link("bundle", run.path("export") / "bundle")
+    if (others := run.path("export") / "huggingface").is_dir():
+        run.link("huggingface", others)
     result = {
         "run": str(run.folder),
         "bundle": str(run.path("export") / "bundle"),

@@ -95,6 +95,11 @@ class RunConfig(Settings):
             raise ValueError("sharded leaves a part of the model to each of several processes: set processes to more")
         if self.pretrain.warm_start and getattr(self.generator, "start", None):
             raise ValueError("generator.from and pretrain.warm_start both say whose weights come first: give one")
+        asked = [f"export.{key}" for key in ("gguf", "genai") if getattr(self.export, key)]
+        if asked and self.generator.name != "transformer":
+            raise ValueError(f"{asked[0]} is for models in Llama's layout: set generator.name=transformer too")
+        if self.export.gguf and self.tokens.kind != "bpe" and not getattr(self.generator, "start", None):
+            raise ValueError("export.gguf is for llama.cpp, which knows byte pairs alone: set tokens.kind=bpe too")
         return self
 
     @model_validator(mode="before")

@@ -16,6 +16,7 @@ from gdcore import plugins
 from gdcore.contracts import Generator
 from gdcore.export.bundle import ExportConfig, export_bundle
 from gdcore.export.step import Step
+from gdcore.tokenizer import Kind
 from gdcore.tokens import TokenizerConfig, build_tokens
 from gdcore.training.checkpoint import build_discriminator, build_generator, save_weights
 
@@ -44,14 +45,14 @@ def folder() -> Path:
 
 
 @cache
-def tokens(prompted: bool = False) -> Path:
+def tokens(prompted: bool = False, kind: Kind = "word") -> Path:
     """A tokens stage's folder: 150 words, texts of 3 to 12 of them."""
     random = np.random.default_rng(0)
     words = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
     texts = [" ".join(random.choice(words, random.integers(3, 13))) for _ in range(400)]
-    out = folder() / f"tokens-{prompted}"
+    out = folder() / f"tokens-{prompted}-{kind}"
     corpus = write_corpus(out / "corpus", texts, texts[:40], texts[40:100], prompts=texts[::-1] if prompted else None)
-    for _ in build_tokens(TokenizerConfig(kind="word", min_count=1), corpus, out):
+    for _ in build_tokens(TokenizerConfig(kind=kind, min_count=1), corpus, out):
         pass
     return out
 

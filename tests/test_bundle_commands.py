@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from flows.cli import app
 from gdcore import signature
 from gdcore.errors import UserError
-from gdcore.serving.manifest import read_manifest
+from gdcore.serving.manifest import read_manifest, write_manifest
 from gdcore.serving.session import Session
 
 FILES = sorted(path.name for path in (exported() / "bundle").iterdir())
@@ -170,3 +170,20 @@ def test_openssl_makes_the_keys_and_checks_the_signature(bundle: Path, tmp_path:
     signature.check(bundle, public)
     check = ["pkeyutl", "-verify", "-pubin", "-inkey", public, "-rawin", "-in", bundle / "manifest.json"]
     subprocess.run(["openssl", *check, "-sigfile", path], check=True, capture_output=True)
+
+
+def test_a_repository_for_triton(tmp_path: Path) -> None:
+    done = gdflow("triton", exported() / "bundle", "--out", tmp_path / "models", "--model-name", "small")
+    assert done.exit_code == 0
+    assert set(done.stdout.split()) == set(map(str, (tmp_path / "models").iterdir()))
+    assert (tmp_path / "models" / "small_generate" / "config.pbtxt").is_file()
+
+
+def test_a_folder_for_other_programs_is_verified_and_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    write_manifest(tmp_path, {"layout": "huggingface"})
+    assert gdflow("verify", tmp_path).exit_code == 0
+    with pytest.raises(UserError, match="in the layout huggingface, for other programs to open; expected the `bundle`"):
+        Session(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"weighty")
+    assert gdflow("verify", tmp_path).exit_code == 1

@@ -75,3 +75,17 @@ def test_parts_are_for_several_processes():
     with pytest.raises(UserError, match="set processes to more"):
         resolve("tiny", {"sharded": True})
     assert resolve("tiny", {"sharded": True, "processes": 2}).sharded
+
+
+def test_what_other_programs_cannot_open_is_refused_before_the_run():
+    with pytest.raises(
+        UserError, match=r"export\.genai is for models in Llama's layout: set generator\.name=transformer"
+    ):
+        resolve("tiny", {"export.genai": True})
+    as_transformer = {"export.gguf": "f16", "generator.name": "transformer"}
+    with pytest.raises(UserError, match=r"knows byte pairs alone: set tokens\.kind=bpe"):
+        resolve("tiny", as_transformer)
+    assert resolve("tiny", as_transformer | {"tokens.kind": "bpe"}).export.gguf == "f16"
+    assert resolve("tiny", as_transformer | {"generator.from": "some.gguf"}).export.gguf == "f16"
+    with pytest.raises(UserError, match=r"export\.gguf: .*'f32'.*'f16'"):
+        resolve("tiny", as_transformer | {"export.gguf": "q4"})

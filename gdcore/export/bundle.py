@@ -12,12 +12,13 @@ showcase.json                                   what its page shows besides, whe
 model_card.md                                   the same for people to read
 manifest.json                                   what all this is; digests of every file
 ```
-The same checkpoint gives the same bytes. A model in Llama's layout is written beside the bundle in that layout too
-(`gdcore.export.llama`).
+The same checkpoint gives the same bytes. A model in Llama's layout lies beside the bundle, in the folder `huggingface`,
+as other programs open it (`gdcore.export.llama`; where asked for `gdcore.export.llama_gguf`, `gdcore.export.genai`).
 """
 
 import json
 import shutil
+from collections.abc import Generator as Steps
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib import metadata
@@ -28,14 +29,16 @@ import onnx
 from onnx import ModelProto
 from pydantic import Field
 
-from gdcore.export import parity, twins, weights
+from gdcore.export import genai, parity, twins, weights
 from gdcore.export.card import model_card
 from gdcore.export.decode import decode_model
 from gdcore.export.discriminators import discriminator_model
 from gdcore.export.generation import generation_model
 from gdcore.export.llama import write_llama
+from gdcore.export.llama_gguf import Precision, write_gguf
 from gdcore.export.scoring import scoring_model
 from gdcore.export.step import Step
+from gdcore.generators import transformer
 from gdcore.networks.lora import merged
 from gdcore.progress import Progress
 from gdcore.serving.manifest import write_manifest
@@ -56,6 +59,11 @@ class ExportConfig(Settings):
     """Whether the generator's graphs are also there with weights of eight bits: a fourth of the bytes."""
     int8_nll: float = Field(default=0.005, ge=0)
     """By how many nats a token those may find held-out text less likely; if it is more, the export fails."""
+    gguf: Precision | None = None
+    """Whether a `transformer` is also there as `model.gguf`, which llama.cpp opens, its matrices in single or half
+    precision; the tokens must be byte pairs."""
+    genai: bool = False
+    """Whether a `transformer` is also there as onnxruntime-genai runs it: one more graph."""
     license: str = ""
     """Under which licence the bundle may be used, as an SPDX expression; recorded in its manifest."""
     real_texts: int = Field(default=0, ge=0, le=100)
@@ -94,13 +102,14 @@ def export_bundle(
         yield Progress(0, None, "tracing the discriminator")
         graphs["discriminator.onnx"] = discriminator_model(discriminator, config.opset)
     write_graphs(bundle, graphs, tokens)
-    if generator.config.name == "transformer":  # a layout that other programs read
-        write_llama(generator, tokens, out / "huggingface")
-
     shards = held_out_texts(tokens)
     figures = yield from parity.measure(bundle, generator, discriminator, shards, config.parity_texts)
     figures.check()
     measured = asdict(figures)
+    others, their_graphs = out / "huggingface", dict[str, ModelProto]()
+    if isinstance(generator, transformer.Generator):
+        their_graphs, agreed = yield from _for_others(config, generator, tokens, shards, others)
+        measured |= agreed
     if config.int8:
         yield Progress(0, None, "weights of eight bits")
         graphs |= twins.write(bundle, step, config.opset)
@@ -120,7 +129,25 @@ def export_bundle(
     }
     (bundle / "model_card.md").write_text(model_card(contents), "utf-8")
     write_manifest(bundle, contents)
+    if others.is_dir():
+        graphs = {name: graph_description(model) for name, model in their_graphs.items()}
+        write_manifest(others, contents | {"layout": "huggingface", "graphs": graphs})
     yield Progress(figures.texts, figures.texts, f"logits within {figures.logits.largest:.1e} of torch")
+
+
+def _for_others(
+    config: ExportConfig, generator: transformer.Generator, tokens: Path, shards: Shards, out: Path
+) -> Steps[Progress, None, tuple[dict[str, ModelProto], dict[str, Any]]]:
+    """Write a model in Llama's layout as other programs open it; its graphs, and how closely they agree with torch."""
+    write_llama(generator, tokens, out)
+    if config.gguf:
+        write_gguf(generator, tokens, out / "model.gguf", config.gguf, config.license)
+    if not config.genai:
+        return {}, {}
+    yield Progress(0, None, "tracing for onnxruntime-genai")
+    graph = genai.write_genai(generator, config.opset, out)
+    agreed = genai.measure(out / genai.GRAPH, generator, shards, config.parity_texts)
+    return {genai.GRAPH: graph}, {"genai": asdict(agreed)}
 
 
 def write_graphs(bundle: Path, graphs: Mapping[str, ModelProto], tokens: Path) -> None:

@@ -8,7 +8,7 @@ tokenizer.json  tokenizer_config.json   text ↔ ids
 """
 
 import json
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,24 @@ def write_llama(generator: Generator, tokens: Path, out: Path) -> None:
     _write(out / "generation_config.json", ids | drawn)
     weights = {name: tensor.detach().contiguous().cpu() for name, tensor in generator.state_dict().items()}
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
-    shutil.copyfile(tokens / "tokenizer.json", out / "tokenizer.json")
+    _write(out / "tokenizer.json", _spelt_out(json.loads((tokens / "tokenizer.json").read_text("utf-8"))))
     named = {f"{role}_token": SPECIALS[i] for role, i in (("bos", BOS), ("eos", EOS), ("pad", PAD))}
     _write(out / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **named})
 
 
+def _spelt_out(value: Any) -> Any:
+    """A tokenizer with the characters of its patterns by themselves: not every reader's patterns know `\\x{…}`."""
+    if isinstance(value, list):
+        return [_spelt_out(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: re.sub(r"\\x\{([0-9A-F]+)\}", lambda number: chr(int(number[1], 16)), each)
+        if key == "Regex"
+        else _spelt_out(each)
+        for key, each in value.items()
+    }
+
+
 def _write(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n", "utf-8")
+    path.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", "utf-8")

@@ -1,12 +1,16 @@
-"""A GGUF file: what llama.cpp keeps a model in. Metadata are read at once, tensors when they are asked for.
+"""A GGUF file, read and written: what llama.cpp keeps a model in.
+
+Metadata are read at once, tensors when they are asked for.
 
 Layout (version 2 and 3, little-endian): the word GGUF, the version, the numbers of tensors and of metadata; the
 metadata, each a key, a type and a value; of each tensor its name, sizes (the fastest first), type and place; from the
 next multiple of `general.alignment` on, the tensors.
 """
 
+import itertools
 import mmap
 import struct
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +25,12 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 STRING, ARRAY = 8, 9
+WRITTEN = {bool: 7, int: 4, float: 6, str: STRING}
+"""Types of what is written: whole numbers of 32 bits, others in single precision."""
+INT32 = 5
+"""In arrays whole numbers have a sign: llama.cpp reads the kinds of tokens as such."""
+TENSORS = {np.dtype("<f4"): 0, np.dtype("<f2"): 1}
+ALIGNMENT = 32
 
 
 class Entry(NamedTuple):
@@ -54,7 +64,7 @@ class GGUF:
             self.tensors = {self._string(): self._entry() for _ in range(num_tensors)}
         except struct.error:
             raise UserError(f"{path} ends in the middle of its header; copy the file anew") from None
-        alignment = int(self.metadata.get("general.alignment", 32))
+        alignment = int(self.metadata.get("general.alignment", ALIGNMENT))
         self._data = -(-self._at // alignment) * alignment
 
     def read(self, name: str) -> NDArray[np.float32]:
@@ -112,3 +122,33 @@ class GGUF:
     def _entry(self) -> Entry:
         sizes = [self._scalar("<Q") for _ in range(self._scalar("<I"))]
         return Entry(tuple(reversed(sizes)), self._scalar("<I"), self._scalar("<Q"))
+
+
+def write(path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Write a file of version 3: values, lists of values, and tensors in single or half precision, in their order."""
+    header = [MAGIC, struct.pack("<IQQ", VERSIONS[-1], len(tensors), len(metadata))]
+    header += [_written(key) + _typed(value) for key, value in metadata.items()]
+    at = 0
+    for name, array in tensors.items():
+        sizes, kind = array.shape[::-1], TENSORS[array.dtype]
+        header.append(_written(name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, kind, at))
+        at += array.nbytes + -array.nbytes % ALIGNMENT
+    with path.open("wb") as file:
+        for raw in itertools.chain([b"".join(header)], (array.tobytes() for array in tensors.values())):
+            file.write(raw + bytes(-len(raw) % ALIGNMENT))
+
+
+def _typed(value: Any) -> bytes:
+    """A value of the metadata, its type before it."""
+    if not isinstance(value, list):
+        kind = WRITTEN[type(value)]
+        return struct.pack("<I", kind) + _written(value, kind)
+    kind = INT32 if isinstance(value[0], int) else WRITTEN[type(value[0])]
+    return struct.pack("<IIQ", ARRAY, kind, len(value)) + b"".join(_written(each, kind) for each in value)
+
+
+def _written(value: Any, kind: int = STRING) -> bytes:
+    if kind != STRING:
+        return struct.pack(SCALARS[kind], value)
+    raw = value.encode()
+    return struct.pack("<Q", len(raw)) + raw

@@ -12,6 +12,7 @@ Shapes: V vocabulary.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,15 @@ SPLITTERS: dict[str, list[dict[str, Any]]] = {
     "smollm": [{"type": "Digits", "individual_digits": True}],
 }
 """By GGUF's name for how text is split: what comes before GPT-2's own pattern, which `ByteLevel` brings."""
+
+
+def splitter(parsed: Mapping[str, Any]) -> str | None:
+    """GGUF's name for how a `tokenizer.json` splits text; None where it does so in none of these ways."""
+    first = parsed.get("pre_tokenizer") or {}
+    *before, last = first.get("pretokenizers") or [first]
+    if last.get("type") != "ByteLevel" or not last.get("use_regex", True):
+        return None
+    return next((name for name, steps in SPLITTERS.items() if steps == before), None)
 
 
 class Vocabulary(NamedTuple):

@@ -44,10 +44,17 @@ def write_manifest(bundle: Path, contents: Mapping[str, Any]) -> None:
 def read_manifest(bundle: Path) -> dict[str, Any]:
     """The manifest of a bundle whose files are all as they were written. Raises UserError, naming the file, if not.
 
+    Raises it too for a folder that is described likewise and is there for other programs.
+
     Every byte is hashed, a gigabyte a second or so. Files that the manifest does not list are left alone: nobody opens
     them.
     """
     manifest = parse_manifest(bundle)
+    if layout := manifest.get("layout"):
+        raise UserError(
+            f"{bundle} is a model in the layout {layout}, for other programs to open; expected the `bundle` folder "
+            "that lies beside it"
+        )
     for complaint in damage(bundle, manifest):
         raise UserError(
             f"{bundle / complaint.file} is damaged: expected {complaint.expected}, found {complaint.found}. "

@@ -9,7 +9,7 @@ from small_pretrained import write_file
 
 from gdcore.errors import UserError
 from gdcore.networks.blocks import LAYOUTS
-from gdcore.networks.gguf import GGUF
+from gdcore.networks.gguf import GGUF, write
 
 TYPES = {layout.name: number for number, layout in LAYOUTS.items()}
 
@@ -84,6 +84,20 @@ def test_metadata_and_tensors_are_found(tmp_path: Path):
     assert file.read("two").shape == (1, 2)
     with pytest.raises(UserError, match=r"m\.gguf has no tensor three"):
         file.read("three")
+
+
+def test_what_is_written_is_what_was_made_by_hand(tmp_path: Path):
+    """Byte for byte, but for lists of whole numbers, which have a sign here; and it is read again."""
+    told = {"a": 7, "b": -0.5, "c": "Ġ中", "d": True, "e": ["x", ""]}
+    one, two = np.arange(3, dtype="<f4"), np.array([[1, 2], [3, 4], [5, 6]], "<f2")
+    tensors = {"one": (0, (3,), one.tobytes()), "two": (1, (3, 2), two.tobytes())}
+    by_hand = write_file(tmp_path / "by_hand.gguf", told, tensors)
+    write(tmp_path / "ours.gguf", told, {"one": one, "two": two})
+    assert (tmp_path / "ours.gguf").read_bytes() == by_hand.read_bytes()
+    write(tmp_path / "turned.gguf", {"f": [-1, 2]}, {"two": two.T})
+    file = GGUF(tmp_path / "turned.gguf")
+    assert file.metadata == {"f": [-1, 2]}
+    assert np.array_equal(file.read("two"), two.T)
 
 
 def test_what_cannot_be_read_is_refused_by_file_and_tensor(tmp_path: Path):
