@@ -1,6 +1,7 @@
 """Getting bytes onto the disk before going on."""
 
 import os
+import secrets
 from pathlib import Path
 
 
@@ -11,3 +12,12 @@ def synced(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace(path: Path, text: str) -> None:
+    """Replace a file's text in one step: a reader, after a power cut too, sees the old or the new."""
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    draft.write_text(text, "utf-8")
+    synced(draft)  # else the name may reach the disk before the bytes do
+    os.replace(draft, path)
+    synced(path.parent)
