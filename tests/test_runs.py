@@ -7,35 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_run import set_clock
 
 from gdcore import runs
 
 
-class Clock:
-    """A clock that somebody sets."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.time = datetime(2026, 11, 28, 12, tzinfo=UTC)
-        clock = self
-
-        class Now(datetime):
-            @classmethod
-            def now(cls, tz: Any = None) -> datetime:
-                return clock.time
-
-        monkeypatch.setattr(runs, "datetime", Now)
-
-
 def test_a_later_run_is_newer_though_the_clock_was_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
     (tmp_path / "runs" / "20269999T000000Z_not_a_run").mkdir(parents=True)
+    set_clock(monkeypatch, datetime(2026, 11, 28, tzinfo=UTC))
     first = runs.start(tmp_path, "tiny", {})
-    clock.time = clock.time.replace(year=2025)
+    set_clock(monkeypatch, datetime(2025, 11, 28, tzinfo=UTC))
     second = runs.start(tmp_path, "coco", {})
     third = runs.start(tmp_path, "default", {})
     assert [run.name for run in runs.every(tmp_path)] == [third.name, second.name, first.name]
-    clock.time = clock.time.replace(year=2027)
-    assert runs.start(tmp_path, "tiny", {}).name.startswith("20271128T120000Z_tiny_")
+    set_clock(monkeypatch, datetime(2027, 11, 28, tzinfo=UTC))
+    assert runs.start(tmp_path, "tiny", {}).name.startswith("20271128T000000Z_tiny_")
 
 
 @pytest.mark.parametrize("left", [b"", b"\0\0\0\0", b'{"selected": "pretr', b"\xff\xfe"], ids=repr)
