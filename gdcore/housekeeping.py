@@ -49,8 +49,8 @@ def collect(
 ) -> Collected:
     """Remove what no champion, no run in progress and none of the `keep` newest finished runs needs.
 
-    The folders of the `keep_runs` newest runs stay, and those that were touched within a week. Whatever another process is building or looking at (its lock says so) stays. `dry` only tells. Any number of
-    processes may collect at once.
+    The folders of the `keep_runs` newest runs stay, and those that were touched within a week. Whatever another process
+    is building or looking at (its lock says so) stays. `dry` only tells. Any number of processes may collect at once.
     """
     store, now = Store(home / "artifacts"), now or time.time()
     needed = needed_names(home, keep, now)
@@ -82,7 +82,7 @@ def needed_names(home: Path, keep: int, now: float) -> set[str]:
 
 
 def _old_runs(home: Path, keep: int, now: float) -> Iterator[Item]:
-    """The folders of runs beyond the newest that nobody is at work on, and that neither a champion nor `latest` names."""
+    """The folders of runs beyond the newest, untouched for a week; neither a champion's run nor the latest."""
     named = {(home / "runs" / "latest").resolve().name, *champion.wearing(Store(home / "artifacts"))}
     for run in runs.every(home)[keep:]:
         if run.name not in named and now - _touched(run.folder) > STALE_SECONDS:
