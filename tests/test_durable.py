@@ -31,9 +31,9 @@ def test_want_of_room_is_told(
     error: Exception, cause: Exception | None, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 0, free))
-    with pytest.raises(UserError, match=f"no space is left for pretraining in {tmp_path}.*gdflow store"):
-        with room("pretraining", tmp_path):
-            fails(error, cause)
+    told = f"no space is left for pretraining in {tmp_path}.*gdflow store"
+    with pytest.raises(UserError, match=told), room("pretraining", tmp_path):
+        fails(error, cause)
 
 
 @pytest.mark.parametrize("error", [UserError("no such key"), OSError(errno.EACCES, os.strerror(errno.EACCES))])

@@ -17,7 +17,7 @@ from small_stack import client_of, eventually, started
 
 from flows.up import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ENDLESS = {"pretrain.steps": 100_000, "pretrain.patience": 100_000, "pretrain.checkpoint_every": 100_000}
 SECONDS = 30
@@ -31,12 +31,12 @@ class Family:
         self.mark = f"GDFLOW_FAMILY={uuid4()}"
         self.folder = folder
 
-    def begin(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
+    def begin(self, *command: str, **environment: str) -> None:
         name, _, value = self.mark.partition("=")
         told = os.environ | {"PREFECT_HOME": str(self.folder / "prefect"), "OMP_NUM_THREADS": "1", name: value}
         with (self.folder / "said").open("wb") as said:
             whole = [sys.executable, "-m", "flows.cli", *command, "--home", str(self.folder), "--json"]
-            return subprocess.Popen(whole, env=told | environment, cwd=self.folder, stdout=said, stderr=said)
+            self.first = subprocess.Popen(whole, env=told | environment, cwd=self.folder, stdout=said, stderr=said)
 
     def living(self) -> dict[int, str]:
         """Command lines by process id."""
@@ -52,17 +52,17 @@ class Family:
     def count(self, words: str) -> int:
         return sum(words in command for command in self.living().values())
 
-    def until(self, ready: Callable[[], Any], process: subprocess.Popen[bytes]) -> None:
+    def until(self, ready: Callable[[], Any]) -> None:
         def looked() -> Any:
-            assert process.poll() is None, (self.folder / "said").read_text()
+            assert self.first.poll() is None, (self.folder / "said").read_text()
             return ready()
 
-        eventually(looked)
+        eventually(looked, 600)
 
-    def outlived(self, process: subprocess.Popen[bytes]) -> dict[int, str]:
+    def orphans(self) -> dict[int, str]:
         """Those that are still there so many seconds after the first was killed."""
-        process.kill()
-        process.wait()
+        self.first.kill()
+        self.first.wait()
         killed = time.monotonic()
         while (left := self.living()) and time.monotonic() - killed < SECONDS:
             time.sleep(0.1)
@@ -76,6 +76,7 @@ def family(tmp_path: Path) -> Iterator[Family]:
     yield family
     for process in family.living():
         os.kill(process, signal.SIGKILL)
+    family.first.wait()
 
 
 def training(home: Path) -> bool:
@@ -86,28 +87,28 @@ def test_of_a_sweep(family: Family, tmp_path: Path) -> None:
     write_texts(tmp_path / "texts.txt")
     plan = {"about": "Two at once.", "preset": "tiny", "seeds": [0, 1], "settings": SETTINGS | ENDLESS}
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan | {"systems": {"gad": {}}}))
-    process = family.begin("sweep", "plan.yaml", "--workers", "2", "--corpus", "texts.txt")
-    family.until(lambda: training(tmp_path), process)
+    family.begin("sweep", "plan.yaml", "--workers", "2", "--corpus", "texts.txt")
+    family.until(lambda: training(tmp_path))
     assert family.count("flows.cli run") >= 1
-    assert family.outlived(process) == {}
+    assert family.orphans() == {}
 
 
 def test_of_a_run_by_two_processes(family: Family, tmp_path: Path) -> None:
     write_texts(tmp_path / "texts.txt")
-    process = family.begin("run", "--preset", "tiny", "--corpus", "texts.txt", *assignments(**ENDLESS, processes=2))
-    family.until(lambda: training(tmp_path), process)
+    family.begin("run", "--preset", "tiny", "--corpus", "texts.txt", *assignments(**ENDLESS, processes=2))
+    family.until(lambda: training(tmp_path))
     assert family.count("gdcore.training.launch") == 3, "torchrun and its two"
-    assert family.outlived(process) == {}
+    assert family.orphans() == {}
 
 
 def test_of_up_with_a_run_at_work(family: Family, tmp_path: Path) -> None:
     write_texts(tmp_path / "texts.txt")
     api = f"http://127.0.0.1:{free_port()}/api"
-    process = family.begin("up", PREFECT_API_URL=api, PREFECT_WORKER_QUERY_SECONDS="2")
-    family.until(lambda: b"already_running" in (tmp_path / "said").read_bytes(), process)
+    family.begin("up", PREFECT_API_URL=api, PREFECT_WORKER_QUERY_SECONDS="2")
+    family.until(lambda: b"already_running" in (tmp_path / "said").read_bytes())
     with client_of(api) as client:
         asked = {"preset": "tiny", "corpus": {"paths": [str(tmp_path / "texts.txt")]}, "settings": SETTINGS | ENDLESS}
         started(client, "train/on-demand", asked)
-    family.until(lambda: training(tmp_path), process)
+    family.until(lambda: training(tmp_path))
     assert family.count("prefect") >= 3, "server, worker, run"
-    assert family.outlived(process) == {}
+    assert family.orphans() == {}
