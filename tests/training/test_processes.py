@@ -107,7 +107,7 @@ def figures(folder: Path, name: str) -> list[float]:
 
 def test_two_pretrain_as_one_does(phases: Phases) -> None:
     told = list(phases.pretraining("two", 2))
-    assert [each.done for each in told] == list(range(1, 13))
+    assert list(dict.fromkeys(each.done for each in told)) == list(range(1, 13))
     assert_alike(phases.root / "two", phases.root / "one")
     for name in ("generator_nll", "generator_gradient_norm", "valid_nll"):
         assert figures(phases.root / "two", name) == pytest.approx(figures(phases.root / "one", name), rel=1e-4)
