@@ -1,5 +1,6 @@
 """A full disk, a disk that cannot be written, a machine without a network, an environment full of secrets."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from small_run import assignments, write_texts
 
 from gdcore.artifacts import Store
+from gdcore.serving.session import Session
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -87,6 +90,33 @@ def test_a_home_that_cannot_be_written_is_told(tmp_path: Path, small_disk: Path)
     assert str(small_disk) in refused.stderr
     assert "--home" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_home_that_cannot_be_written_is_read(tmp_path: Path, small_disk: Path) -> None:
+    resize(small_disk, "64m")
+    made = run(small_disk, write_texts(tmp_path / "texts.txt"), **{"promotion.mode": "automatic"})
+    assert made.returncode == 0, made.stderr
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+
+    def gdflow(*command: str) -> dict[str, Any]:
+        whole = [sys.executable, "-m", "flows.cli", *command, "--home", str(small_disk), "--json"]
+        done = subprocess.run(whole, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert len(gdflow("generate", "--champion", "--num", "3")["texts"]) == 3
+    assert gdflow("store", "verify")["damaged"] == {}
+    assert gdflow("store")["artifacts"]
+    assert gdflow("store", "du")["bytes"] > 0
+    assert [each["champion"] for each in gdflow("runs")["runs"]] == [["champion"]]
+    assert Session(small_disk / "runs" / "latest" / "bundle").generate(num=1)
+    serving = [sys.executable, "-m", "flows.cli", "serve", "--champion", "--home", str(small_disk), "--port", "0"]
+    with subprocess.Popen([*serving, "--json"], stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
+        assert server.stdout
+        url = json.loads(server.stdout.readline())["url"]
+        (answer,) = httpx.post(f"{url}/v1/completions", json={"model": "champion"}, timeout=60).json()["choices"]
+        assert answer["text"]
+        server.terminate()
 
 
 def test_nothing_needs_a_network(tmp_path: Path) -> None:

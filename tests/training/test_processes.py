@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -185,6 +186,34 @@ def test_what_cannot_be_is_told_within_seconds(phases: Phases) -> None:
             launched("pretraining", _with(CONFIG, processes=2), folders | {"work": phases.root / "broken-work"}, "cpu")
         )
     assert time.monotonic() - start < 120
+
+
+ONLY_ONE = """
+import os
+if os.environ.get("RANK") == "1":
+    import time
+    from pathlib import Path
+    import gdcore.training.loops as loops
+    def lost(*_):
+        Path(__file__).with_name("struck").write_text(str(time.time()))
+        raise ZeroDivisionError("in this one alone")
+    loops.update = lost
+"""
+"""Read by every Python that starts with its folder in PYTHONPATH."""
+
+
+def test_a_process_that_fails_alone_is_named_and_quoted_within_seconds(
+    phases: Phases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(ONLY_ONE)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    with pytest.raises(RuntimeError) as failed:
+        list(phases.pretraining("alone", 2))
+    assert time.time() - float((tmp_path / "struck").read_text()) < 30, "the other one does not wait for it"
+    told = str(failed.value)
+    assert re.search(r"rank\s*: 1 ", told), told
+    assert "ZeroDivisionError: in this one alone" in told
+    assert 'sitecustomize.py", line' in told
 
 
 def test_the_whole_flow_trains_so_and_one_process_reuses_it(tmp_path: Path, prefect_server: str) -> None:
