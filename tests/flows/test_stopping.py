@@ -91,7 +91,7 @@ def test_two_runs_at_once_build_each_stage_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_sigterm_during_the_guards_look_leaves_a_checkpoint_within_seconds(tmp_path: Path, processes: int) -> None:
-    """Some two thousand texts are sampled and as many held-out ones read before the first turn: half a minute's work."""
+    """Two thousand texts are sampled, and as many held-out ones read, before the first turn: half a minute's work."""
     texts = write_texts(tmp_path / "texts.txt", 4000)
     slow = {
         "generator.embedding_dim": 512,
