@@ -108,16 +108,16 @@ def start(home: Path, preset: str, config: Mapping[str, Any]) -> Run:
     runs = home.absolute() / "runs"
     label = f"{_stamp(runs)}_{preset}_{digest(config)[:4]}"
     for name in (label, *(f"{label}-{n}" for n in range(2, 1000))):
+        run = Run(home=home.absolute(), name=name, mirror=config.get("mirror", ""))
         try:
-            (runs / name).mkdir(parents=True)
+            run.folder.mkdir(parents=True)
+            replace(run.folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
         except FileExistsError:
             continue
         except OSError as error:
             raise UserError(
-                f"no run can be started in {runs}: {error.strerror}. Give gdflow a writable folder with --home."
+                f"no run can be started in {runs}: {error.strerror}. Give gdflow a folder it may write, with room, by --home."
             ) from error
-        run = Run(home=home.absolute(), name=name, mirror=config.get("mirror", ""))
-        replace(run.folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
         return run
     raise AssertionError(f"a thousand runs started in one second: {label}")
 
