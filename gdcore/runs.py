@@ -116,7 +116,7 @@ def start(home: Path, preset: str, config: Mapping[str, Any]) -> Run:
             continue
         except OSError as error:
             raise UserError(
-                f"no run can be started in {runs}: {error.strerror}. Give gdflow a folder it may write, with room, by --home."
+                f"no run can be started in {runs}: {error.strerror}. Give gdflow a writable folder with --home."
             ) from error
         return run
     raise AssertionError(f"a thousand runs started in one second: {label}")
