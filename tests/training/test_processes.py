@@ -196,7 +196,7 @@ if os.environ.get("RANK") == "1":
     import gdcore.training.loops as loops
     def lost(*_):
         Path(__file__).with_name("struck").write_text(str(time.time()))
-        raise ZeroDivisionError("in this one alone")
+        raise ZeroDivisionError("in this one alone" + 40 * "\\n, and much more")
     loops.update = lost
 """
 """Read by every Python that starts with its folder in PYTHONPATH."""
@@ -209,7 +209,9 @@ def test_a_process_that_fails_alone_is_named_and_quoted_within_seconds(
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
     with pytest.raises(RuntimeError) as failed:
         list(phases.pretraining("alone", 2))
-    assert time.time() - float((tmp_path / "struck").read_text()) < 30, "the other one does not wait for it"
+    passed = time.time() - float((tmp_path / "struck").read_text())
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert passed < 30 * busy, "the other one does not wait for it"
     told = str(failed.value)
     assert re.search(r"rank\s*: 1 ", told), told
     assert "ZeroDivisionError: in this one alone" in told
