@@ -3,8 +3,9 @@
 import json
 import logging
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gdcore import runs
 from gdcore.config import RunConfig
 from gdcore.corpora.config import CorpusConfig
 from gdcore.corpora.naming import corpus_name, corpus_source
+from gdcore.durable import room
 from gdcore.errors import UserError
 from gdcore.mirror import Mirror
 from gdcore.runs import Run
@@ -35,12 +37,25 @@ def run_name() -> str:
     return f"{told['preset']} · {corpus_name(corpus)} · seed {told.get('seed', 0)}"
 
 
+class RunLog(logging.FileHandler):
+    """A run's log. On a full disk it loses lines; the stage that needs the room is the one to say so."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Prints a traceback, but for what the disk does not take."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def recording(home: Path, preset: str, config: RunConfig) -> Iterator[Run]:
     """Open a run folder and keep the log in it. Input that was refused before any stage was done leaves no folder."""
     run = runs.start(home, preset, config.model_dump(mode="json"))
     run.store.sweep()
-    handler = logging.FileHandler(run.folder / "run.log")
+    handler = RunLog(run.folder / "run.log")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s  %(message)s"))
     loggers = [logging.getLogger(name) for name in (*OURS, "prefect")]
     for logger in loggers:
@@ -52,7 +67,8 @@ def recording(home: Path, preset: str, config: RunConfig) -> Iterator[Run]:
         log.info("run %s", run.folder)
         if run.mirror:
             Mirror(run.mirror)  # one that cannot be used is told before the hours, not after them
-        yield run
+        with room("the run", home):
+            yield run
     except UserError as error:
         refused = not run.refs
         # Into the file alone: whoever called says it to the user.

@@ -56,17 +56,21 @@ def du(home: Home = HERE, json: Json = False) -> None:
 @app.command(epilog="Examples: gdflow store gc --keep 5 --dry-run · gdflow store gc --keep 20")
 def gc(
     keep: Annotated[int, Option(min=1, help="So many of the newest finished runs keep all that they used.")] = 10,
+    keep_runs: Annotated[
+        int, Option(min=1, help="So many of the newest runs keep report and log; no fewer than --keep.")
+    ] = 100,
     dry_run: Annotated[bool, Option("--dry-run", help="Only say what would go.")] = False,
     home: Home = HERE,
     json: Json = False,
 ) -> None:
     """Remove what neither the newest runs, nor a run in progress, nor a champion needs.
 
-    Older runs keep their report and log. What is removed can be built again by the same command as before.
+    Older runs keep their report and log, up to --keep-runs of them and for a week in any case. What is removed can be
+    built again by the same command as before.
     """
     from gdcore.housekeeping import collect
 
-    done = collect(home.absolute(), keep, dry=dry_run)
+    done = collect(home.absolute(), keep, keep_runs=keep_runs, dry=dry_run)
     lines = [{"artifact": each.name, "bytes": each.size} for each in done.removed]
     verb = "Would remove" if dry_run else "Removed"
     words = f"{verb} {len(lines)} folders, {size(done.size)}; {done.kept} artifacts stay."

@@ -24,6 +24,7 @@ from flows.up import environment_of
 from gdcore import runs
 from gdcore.corpora.config import CorpusConfig
 from gdcore.errors import UserError
+from gdcore.processes import die_with_parent
 from gdcore.report import results
 from tasks import show
 
@@ -50,7 +51,8 @@ def trial(
         return results.Trial(system=system, seed=seed, failure="stopped before it began")
     log.info("%s, seed %d: begun", system, seed)
     start = time.monotonic()
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": die_with_parent}
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as child:
         out, said = _ended(child, stop)
     if child.returncode:
         last = (said.strip().splitlines() or ["it said nothing"])[-1]

@@ -7,6 +7,7 @@ in order, a second `up` finds the first, and none outlives the process that star
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +34,8 @@ STOP_SECONDS = 20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MOST_ENDS, ENDS_SECONDS = 4, 600
 """A server or worker that ends so often within that time is not started again."""
+LOG_BYTES = 10_000_000
+"""A log that has grown longer begins anew; what it said before is kept once."""
 
 Processes = dict[str, "Kept"]
 
@@ -116,6 +119,7 @@ class Kept(ExitStack):
 
     def keep(self, name: str) -> None:
         """Start it again if it has ended. Raises UserError when it has ended `MOST_ENDS` times in `ENDS_SECONDS`."""
+        rotate(self.log)
         if (status := self.process.poll()) is None:
             return
         self.ends = [*(end for end in self.ends if time.monotonic() - end < ENDS_SECONDS), time.monotonic()]
@@ -185,9 +189,17 @@ def environment_for(home: Path, api: str) -> dict[str, str]:
     }
 
 
+def rotate(log: Path) -> None:
+    """Let a long log begin anew, beside `….log.previous`. Whoever writes to it goes on: its file is open to append."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        shutil.copyfile(log, f"{log}.previous")
+        os.truncate(log, 0)
+
+
 @contextmanager
 def child(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A child in a group of its own (Ctrl-C reaches us alone, who stop things in order), stopped with its children."""
+    rotate(log)
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,

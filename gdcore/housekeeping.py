@@ -1,10 +1,11 @@
 """What a store may forget: whatever neither the newest runs, nor a run in progress, nor a champion needs.
 
 An artifact that is forgotten can be built again from the same text, settings and code, to the same content. Run folders
-stay, with their report and log; only what they pointed to in the store is gone.
+stay longer, with their report and log; only what they pointed to in the store is gone.
 """
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ GRACE_SECONDS = 3600.0
 """What is younger stays: it may have been found or published by a stage that has not yet said so."""
 STALE_SECONDS = 7 * 86400.0
 """An unfinished run, or a stage's checkpoints, untouched for so long is given up."""
+KEEP_RUNS = 100
+"""Run folders that stay, unless told otherwise."""
 
 
 class Item(NamedTuple):
@@ -41,11 +44,13 @@ class Collected(NamedTuple):
         return sum(item.size for item in self.removed)
 
 
-def collect(home: Path, keep: int, *, dry: bool = False, now: float | None = None) -> Collected:
+def collect(
+    home: Path, keep: int, *, keep_runs: int = KEEP_RUNS, dry: bool = False, now: float | None = None
+) -> Collected:
     """Remove what no champion, no run in progress and none of the `keep` newest finished runs needs.
 
-    Whatever another process is building or looking at (its lock says so) stays. `dry` only tells. Any number of
-    processes may collect at once.
+    The folders of the `keep_runs` newest runs stay, and those that were touched within a week. Whatever another process
+    is building or looking at (its lock says so) stays. `dry` only tells. Any number of processes may collect at once.
     """
     store, now = Store(home / "artifacts"), now or time.time()
     needed = needed_names(home, keep, now)
@@ -57,11 +62,14 @@ def collect(home: Path, keep: int, *, dry: bool = False, now: float | None = Non
     ]
     left_over = list(_left_over(store, now))
     removed = [item for item in [*garbage, *left_over] if dry or store.forget(item.path)]
+    old_runs = list(_old_runs(home, max(keep, keep_runs), now))
     if not dry:
+        for item in old_runs:
+            shutil.rmtree(item.path, ignore_errors=True)
         for run in runs.every(home):
             _drop_dead_links(run)
     taken = {item.name for item in removed}
-    return Collected(removed, sum(each.ref.name not in taken for each in published))
+    return Collected([*removed, *old_runs], sum(each.ref.name not in taken for each in published))
 
 
 def needed_names(home: Path, keep: int, now: float) -> set[str]:
@@ -71,6 +79,14 @@ def needed_names(home: Path, keep: int, now: float) -> set[str]:
     active = [run for run in every if not run.result and now - _touched(run.folder) < STALE_SECONDS]
     by_runs = [line.ref for run in [*finished[:keep], *active] for line in run.refs.values()]
     return {ref.name for ref in [*by_runs, *champion.references(Store(home / "artifacts"))]}
+
+
+def _old_runs(home: Path, keep: int, now: float) -> Iterator[Item]:
+    """The folders of runs beyond the newest, untouched for a week; neither a champion's run nor the latest."""
+    named = {(home / "runs" / "latest").resolve().name, *champion.wearing(Store(home / "artifacts"))}
+    for run in runs.every(home)[keep:]:
+        if run.name not in named and now - _touched(run.folder) > STALE_SECONDS:
+            yield Item(f"runs/{run.name}", run.folder, _size(run.folder))
 
 
 def usage(store: Store) -> dict[str, int]:

@@ -4,6 +4,7 @@ Shapes: B texts, T tokens, V vocabulary, K tokens that count.
 """
 
 import math
+from collections.abc import Generator as Generating
 from collections.abc import Iterable, Iterator
 from typing import cast
 
@@ -156,8 +157,8 @@ def _ranks(logits_KV: Tensor, ids_K: Tensor) -> Tensor:
     return torch.where(sayable_K, ranks_K, logits_KV.shape[1]).long()
 
 
-def held_out_nll(generator: Generator, batches: Iterable[Batch]) -> float:
-    """Held-out NLL per token, in nats: every real token weighs the same, PAD nothing.
+def held_out_nll(generator: Generator, batches: Iterable[Batch]) -> Generating[None, None, float]:
+    """Held-out NLL per token, in nats: every real token weighs the same, PAD nothing. A look: it yields at each batch.
 
     Processes may have been given the same batches, or each its share.
     """
@@ -165,5 +166,6 @@ def held_out_nll(generator: Generator, batches: Iterable[Batch]) -> float:
     for batch in batches:
         sums_B, counts_B = score(generator, [batch])
         both += torch.stack([sums_B.sum(), counts_B.sum().double()]).to(both)
+        yield
     total, count = ranks.total(both).tolist()
     return total / count

@@ -11,16 +11,18 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from gdcore.artifacts import Ref, Store, digest
+from gdcore.durable import replace
 from gdcore.errors import UserError
 from gdcore.settings import Settings
 
+STAMP = "%Y%m%dT%H%M%SZ"
 Outcome = Literal["built", "reused"]
 
 
@@ -57,13 +59,13 @@ class Run(Settings):
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What the finished run returned; None while it has not."""
+        """What the finished run returned; None while it has not, or where the file was damaged."""
         return _read_json(self.folder / "result.json")
 
     @property
     def config(self) -> dict[str, Any]:
         """The resolved configuration."""
-        return yaml.safe_load((self.folder / "config.yaml").read_text())
+        return yaml.safe_load((self.folder / "config.yaml").read_text("utf-8"))
 
     def path(self, stage: str) -> Path:
         """The directory a stage of this run gave. Raises UserError when the run never came so far."""
@@ -82,7 +84,7 @@ class Run(Settings):
         """Note what a stage gave."""
         line = Stage(ref=ref, state=state, seconds=round(seconds, 3))
         lines = {name: each.model_dump() for name, each in (self.refs | {stage: line}).items()}
-        _write(self.folder / "refs.json", json.dumps(lines, indent=1))
+        replace(self.folder / "refs.json", json.dumps(lines, indent=1))
         return line
 
     def log_metrics(self, stage: str, lines: Iterable[str]) -> None:
@@ -96,28 +98,42 @@ class Run(Settings):
 
     def finish(self, result: Mapping[str, Any], latest: bool = True) -> None:
         """Keep what the run returned and, unless it has nothing to generate with, make it the latest."""
-        _write(self.folder / "result.json", json.dumps(result, indent=1, ensure_ascii=False))
+        replace(self.folder / "result.json", json.dumps(result, indent=1, ensure_ascii=False))
         if latest:
             _link(self.home / "runs" / "latest", self.folder)
 
 
 def start(home: Path, preset: str, config: Mapping[str, Any]) -> Run:
     """Open a new run folder and write the resolved configuration into it."""
-    label = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}_{preset}_{digest(config)[:4]}"
     runs = home.absolute() / "runs"
+    label = f"{_stamp(runs)}_{preset}_{digest(config)[:4]}"
     for name in (label, *(f"{label}-{n}" for n in range(2, 1000))):
+        run = Run(home=home.absolute(), name=name, mirror=config.get("mirror", ""))
         try:
-            (runs / name).mkdir(parents=True)
+            run.folder.mkdir(parents=True)
+            replace(run.folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
         except FileExistsError:
             continue
         except OSError as error:
             raise UserError(
                 f"no run can be started in {runs}: {error.strerror}. Give gdflow a writable folder with --home."
             ) from error
-        run = Run(home=home.absolute(), name=name, mirror=config.get("mirror", ""))
-        _write(run.folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
         return run
     raise AssertionError(f"a thousand runs started in one second: {label}")
+
+
+def _stamp(runs: Path) -> str:
+    """The time that a new run is named by: now, or just past the newest run's where the clock was set back."""
+    newest = max(map(_begun, runs.glob("*_*")), default=datetime.min)
+    return f"{max(datetime.now(UTC).replace(tzinfo=None), newest + timedelta(seconds=1)):{STAMP}}"
+
+
+def _begun(folder: Path) -> datetime:
+    """When a run began, by its name; before all others where the folder is no run's."""
+    try:
+        return datetime.strptime(folder.name.partition("_")[0], STAMP)
+    except ValueError:
+        return datetime.min
 
 
 def find(home: Path, name: str = "latest") -> Run:
@@ -141,14 +157,11 @@ def every(home: Path) -> list[Run]:
 
 
 def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step: a reader sees the old or the new."""
-    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    draft.write_text(text)
-    os.replace(draft, path)
+    """What a file says; None where there is none, or a disk lost its bytes: what a run cannot show it has not done."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _link(path: Path, target: Path) -> None:

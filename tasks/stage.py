@@ -5,7 +5,6 @@ result cache stays off: it would hash the few lines of the task instead of the l
 results that are no longer there.
 """
 
-import errno
 import functools
 import logging
 import time
@@ -19,7 +18,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
 from gdcore.artifacts import Ref, recipe
-from gdcore.errors import UserError
+from gdcore.durable import room
 from gdcore.memory import forget_peak, peak
 from gdcore.mirror import Mirror
 from gdcore.progress import Progress
@@ -100,24 +99,16 @@ def build(
         if ref := store.find(kind, address) or _fetched(run, kind, address):
             _share(run, ref)
             return run.record(kind, ref, "reused", time.monotonic() - start)
-        with store.draft(kind, address) as draft:
-            try:
-                forget_peak()
-                relay(kind, make(draft, store.work(kind, address)))
-                cost = {
-                    "seconds": round(time.monotonic() - start, 3),
-                    "cpu_seconds": round(time.process_time() - cpu_start, 3),
-                    "peak_memory": peak(),
-                }
-                about = {"config": told, "inputs": read, **cost}
-                ref = store.publish(draft, kind, address, about)
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise UserError(
-                        f"no space is left for {kind} in {store.root}. Free some (`gdflow store` lists what is there) "
-                        "and start again: what is complete is reused."
-                    ) from error
-                raise
+        with store.draft(kind, address) as draft, room(kind, store.root):
+            forget_peak()
+            relay(kind, make(draft, store.work(kind, address)))
+            cost = {
+                "seconds": round(time.monotonic() - start, 3),
+                "cpu_seconds": round(time.process_time() - cpu_start, 3),
+                "peak_memory": peak(),
+            }
+            about = {"config": told, "inputs": read, **cost}
+            ref = store.publish(draft, kind, address, about)
         _share(run, ref)
     return run.record(kind, ref, "built", time.monotonic() - start)
 

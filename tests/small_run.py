@@ -1,8 +1,11 @@
 """The smallest run that is whole: a made-up language of a few hundred sentences, seconds of training."""
 
 import random
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 SETTINGS: dict[str, Any] = {
     "tokens.min_count": 1,
@@ -58,3 +61,15 @@ def run(home: Path, **settings: Any) -> dict[str, Any]:
     if not texts.exists():
         write_texts(texts)
     return train(preset="tiny", corpus=CorpusConfig(paths=(str(texts),)), settings=SETTINGS | settings, home=home)
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, time: datetime) -> None:
+    """What new runs take for the present."""
+    from gdcore import runs
+
+    class Set(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return time
+
+    monkeypatch.setattr(runs, "datetime", Set)

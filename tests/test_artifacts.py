@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gdcore import sources
+from gdcore import artifacts, sources
 from gdcore.artifacts import Ref, Store, digest, recipe
 from gdcore.sources import source_digest, source_modules
 
@@ -260,3 +260,20 @@ def test_checkpoints_of_what_was_published_by_a_process_that_died_then_are_swept
     done, going_on = store.work("corpus", R), store.work("pretraining", R)
     store.sweep()
     assert (done.exists(), going_on.exists()) == (False, True)
+
+
+def test_what_another_version_laid_out_is_set_aside_and_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    ref = build(store)
+    monkeypatch.setattr(artifacts, "SCHEMA", artifacts.SCHEMA + 1)
+    told = f"manifest.json has schema {artifacts.SCHEMA - 1}, this version of gdflow reads {artifacts.SCHEMA}"
+    assert store.complaints() == {ref.name: told}
+    assert store.find("corpus", R) is None
+    (aside,) = store.root.glob(".damaged/*")
+    assert (aside / "sub" / "a.txt").read_text() == "hello", "nothing of it is lost"
+    assert build(store) == ref, "the same content, laid out anew"
+    assert store.complaints() == {}
+    monkeypatch.undo()
+    assert store.find("corpus", R) is None, "an older version does likewise"

@@ -18,6 +18,7 @@ from prefect.workers.process import ProcessWorker
 from pydantic import BaseModel
 from small_stack import ENDED, alive_on, client_of, ended, eventually, started, up
 
+from flows import up as stack_module
 from flows.up import DEPLOYMENTS, POOL
 from gdcore.artifacts import Store
 
@@ -83,6 +84,22 @@ def test_entrypoints_exist_and_take_the_parameters(deployment: dict[str, Any]) -
 
 def test_the_root_file_is_the_shipped_one() -> None:
     assert (SOURCE / "prefect.yaml").resolve() == DEPLOYMENTS.resolve()
+
+
+def test_a_long_log_begins_anew_while_it_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack_module, "LOG_BYTES", 5)
+    log = tmp_path / "worker.log"
+    log.write_text("of long ago\n")
+    # It speaks when it is told to, and ends when nobody is left who could.
+    speaker = ["bash", "-c", f"until [ -e {tmp_path}/go ]; do sleep .05; done; echo of today; sleep 60"]
+    with stack_module.Kept(speaker, dict(os.environ), log) as kept:
+        assert log.read_text() == ""
+        (tmp_path / "go").touch()
+        eventually(log.read_text)
+        assert (tmp_path / "worker.log.previous").read_text() == "of long ago\n"
+        kept.keep("worker")
+        assert (log.read_text(), kept.process.poll()) == ("", None)
+    assert (tmp_path / "worker.log.previous").read_text() == "of today\n"
 
 
 @pytest.fixture(scope="module")

@@ -1,28 +1,38 @@
 """A full disk, a disk that cannot be written, a machine without a network, an environment full of secrets."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from small_run import assignments, write_texts
 
 from gdcore.artifacts import Store
+from gdcore.serving.session import Session
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SECRET = "hunter2-correct-horse-battery-staple"
 SETTINGS = {"promotion.mode": "off", "validation.keep_near_duplicates": True}
 
 
-def run(home: Path, texts: Path, *before: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    home: Path, texts: Path, *before: str, environment: dict[str, str] | None = None, **settings: Any
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "flows.cli", "run", "--preset", "tiny", "--corpus", str(texts)]
-    command += ["--home", str(home), "--json", *assignments(**SETTINGS)]
-    told = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    command += ["--home", str(home), "--json", *assignments(**SETTINGS | settings)]
+    told = os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {})
     return subprocess.run([*before, *command], env=told, capture_output=True, text=True, timeout=600)
+
+
+def resize(disk: Path, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
 
 
 def works(*command: str) -> bool:
@@ -42,17 +52,33 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_is_told_and_leaves_a_store_that_can_be_gone_on_with(tmp_path: Path, small_disk: Path) -> None:
-    texts = write_texts(tmp_path / "texts.txt")
-    full = run(small_disk, texts)
-    assert full.returncode == 2, full.stderr
-    assert "no space is left" in full.stderr
-    assert "Traceback" not in full.stderr
-    assert Store(small_disk / "artifacts").complaints() == {}
-    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
-    again = run(small_disk, texts)
+@pytest.mark.parametrize(
+    ("settings", "sizes"),
+    [
+        ({}, {"600k": ""}),
+        # 0.6 MB of weights: a checkpoint holds three times as much, the bundle four times.
+        (
+            {"generator.hidden_dim": 128, "generator.embedding_dim": 128, "pretrain.steps": 2}
+            | {"finetune.checkpoint_every": 1000},
+            {"1200k": "pretraining", "3600k": "export"},
+        ),
+    ],
+    ids=["small", "training-then-export"],
+)
+def test_a_full_disk_is_told_and_leaves_a_store_that_can_be_gone_on_with(
+    tmp_path: Path, small_disk: Path, settings: dict[str, Any], sizes: dict[str, str]
+) -> None:
+    texts, store = write_texts(tmp_path / "texts.txt"), Store(small_disk / "artifacts")
+    for size, stage in sizes.items():
+        resize(small_disk, size)
+        full = run(small_disk, texts, **settings)
+        assert full.returncode == 2, full.stderr
+        assert f"no space is left for {stage}" in full.stderr
+        assert "Traceback" not in full.stderr
+        assert store.complaints() == {}
+    resize(small_disk, "64m")
+    again = run(small_disk, texts, **settings)
     assert again.returncode == 0, again.stderr
-    store = Store(small_disk / "artifacts")
     assert store.complaints() == {}
     assert [*store.root.glob(".drafts/*"), *store.root.glob(".work/*")] == []
 
@@ -64,6 +90,33 @@ def test_a_home_that_cannot_be_written_is_told(tmp_path: Path, small_disk: Path)
     assert str(small_disk) in refused.stderr
     assert "--home" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_home_that_cannot_be_written_is_read(tmp_path: Path, small_disk: Path) -> None:
+    resize(small_disk, "64m")
+    made = run(small_disk, write_texts(tmp_path / "texts.txt"), **{"promotion.mode": "automatic"})
+    assert made.returncode == 0, made.stderr
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+
+    def gdflow(*command: str) -> dict[str, Any]:
+        whole = [sys.executable, "-m", "flows.cli", *command, "--home", str(small_disk), "--json"]
+        done = subprocess.run(whole, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert len(gdflow("generate", "--champion", "--num", "3")["texts"]) == 3
+    assert gdflow("store", "verify")["damaged"] == {}
+    assert gdflow("store")["artifacts"]
+    assert gdflow("store", "du")["bytes"] > 0
+    assert [each["champion"] for each in gdflow("runs")["runs"]] == [["champion"]]
+    assert Session(small_disk / "runs" / "latest" / "bundle").generate(num=1)
+    serving = [sys.executable, "-m", "flows.cli", "serve", "--champion", "--home", str(small_disk), "--port", "0"]
+    with subprocess.Popen([*serving, "--json"], stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
+        assert server.stdout
+        url = json.loads(server.stdout.readline())["url"]
+        (answer,) = httpx.post(f"{url}/v1/completions", json={}, timeout=60).json()["choices"]
+        assert answer["text"]
+        server.terminate()
 
 
 def test_nothing_needs_a_network(tmp_path: Path) -> None:
@@ -80,10 +133,10 @@ def test_a_secret_of_the_environment_stays_there(tmp_path: Path) -> None:
     home = tmp_path / "home"
     prefect = tmp_path / "prefect"
     told = planted | {"PREFECT_HOME": str(prefect)}
-    done = run(home, write_texts(tmp_path / "texts.txt"), **told)
+    done = run(home, write_texts(tmp_path / "texts.txt"), environment=told)
     assert done.returncode == 0, done.stderr
     # A failing run says more: its cause and its log go to Prefect's database too.
-    failed = run(home, tmp_path / "none.txt", **told)
+    failed = run(home, tmp_path / "none.txt", environment=told)
     assert failed.returncode == 2
     assert SECRET not in done.stdout + done.stderr + failed.stdout + failed.stderr
     files = [path for folder in (home, prefect) for path in folder.rglob("*") if path.is_file()]

@@ -2,9 +2,11 @@
 
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from small_run import set_clock
 
 from gdcore import housekeeping, runs
 from gdcore.artifacts import Ref, Store
@@ -97,3 +99,49 @@ def test_a_half_removed_artifact_is_never_seen(tmp_path: Path, monkeypatch: pyte
     assert list(store.root.glob(".drafts/*"))
     store.sweep()
     assert not list(store.root.glob(".drafts/*"))
+
+
+def test_the_newest_run_keeps_what_it_uses_though_the_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "artifacts")
+    kept = []
+    for year, letter in (2026, "a"), (2025, "b"):
+        set_clock(monkeypatch, datetime(year, 11, 28, tzinfo=UTC))
+        run = runs.start(tmp_path, "tiny", {})
+        run.record("export", artifact(store, letter), "built", 1.0)
+        run.finish({"selected": "pretrained"}, latest=False)
+        kept.append(run.name)
+    assert [run.name for run in runs.every(tmp_path)] == kept[::-1]
+    collect(tmp_path, 1, now=LATER)
+    assert left(store) == {"b"}
+
+
+def test_a_result_that_the_disk_lost_stops_nobody(tmp_path: Path) -> None:
+    store = Store(tmp_path / "artifacts")
+    run = run_with(tmp_path, 1, artifact(store, "a"))
+    (run.folder / "result.json").write_bytes(b"")
+    assert collect(tmp_path, 1, now=LATER).removed == [], "it is as if it were still in progress"
+
+
+def test_old_run_folders_go_but_for_those_that_somebody_names(tmp_path: Path) -> None:
+    store = Store(tmp_path / "artifacts")
+    oldest, crowned, latest, unfinished, _, _ = every = [
+        run_with(tmp_path, number, finished=number != 4) for number in range(1, 7)
+    ]
+    latest.finish({"selected": "pretrained"})
+    decision = Decision(
+        when=now(), outcome="promoted", by="rule", why="first", run=crowned.name, about="",
+        bundle=artifact(store, "a"), beside={}, against=None,
+    )  # fmt: skip
+    Champion(store).decide(decision)
+    much_later = time.time() + 2 * housekeeping.STALE_SECONDS
+    names = [f"runs/{run.name}" for run in (unfinished, oldest)]
+    assert collect(tmp_path, 1, keep_runs=2, now=LATER).removed == [], "within a week they stay"
+    assert [item.name for item in collect(tmp_path, 1, keep_runs=2, dry=True, now=much_later).removed] == names
+    assert [item.name for item in collect(tmp_path, 1, keep_runs=2, now=much_later).removed] == names
+    assert {run.folder for run in every if run.folder.exists()} == {run.folder for run in every} - {
+        oldest.folder,
+        unfinished.folder,
+    }
+    assert collect(tmp_path, 3, keep_runs=2, now=much_later).removed == [], "never fewer than keep what they used"

@@ -1,6 +1,6 @@
 """A toy language, its ids on disk, and players small enough to train inside a test."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,15 @@ def write_toy(root: Path, num_train: int = 96, num_valid: int = 32) -> tuple[Pat
         writer.close()
         np.save(validation / f"kept_{split}.npy", np.arange(num))
     return tokens, validation
+
+
+def result(look: Generator[Any, None, Any]) -> Any:
+    """What a generator returns."""
+    while True:
+        try:
+            next(look)
+        except StopIteration as end:
+            return end.value
 
 
 def build_generator(name: str) -> Any:

@@ -5,7 +5,7 @@ Shapes: B texts, N texts of a split, K classes.
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -145,7 +145,7 @@ def early_stopped(
     config: ClassificationConfig,
     valid: tuple[Sequence[Batch], Classes],
     work: Path,
-) -> Iterator[Report]:
+) -> Generator[Report, None, None]:
     """Look at held-out texts every so many steps and at the last; stop when no look in `patience` was better.
 
     Better is more texts right; of as many, a lower NLL. The best weights lie in `work/best_classifier.safetensors`.

@@ -11,6 +11,7 @@ config.json                                                                archi
 
 import json
 import logging
+import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,7 +100,10 @@ def _write_state(
 
 
 def load_state(state: Resumable, work: Path) -> bool:
-    """Put the newest whole checkpoint of `work` into `state`; False, and nothing changed, where there is none."""
+    """Put the newest whole checkpoint of `work` into `state`; False, and nothing changed, where there is none.
+
+    Raises UserError for one that would run code.
+    """
     for folder in reversed(checkpoints(work)):
         if (about := _whole(folder)) is not None:
             break
@@ -110,7 +114,7 @@ def load_state(state: Resumable, work: Path) -> bool:
         return False
     for name, module in state.modules().items():
         load_weights(module, folder / f"{name}.safetensors")
-    saved = torch.load(folder / "optimizers.pt", weights_only=True)
+    saved = _load_numbers(folder / "optimizers.pt")
     for name, optimizer in state.optimizers.items():
         _load_moments(optimizer, saved["optimizers"][name])
     torch.set_rng_state(saved["rng"])
@@ -118,6 +122,17 @@ def load_state(state: Resumable, work: Path) -> bool:
     state.batches.load_state_dict(about["batches"])
     ranks.part_ways(state.batches.seed, state.step)
     return True
+
+
+def _load_numbers(path: Path) -> dict[str, Any]:
+    """What torch saved, if it is tensors and plain values. Raises UserError for anything else: nothing of it is run."""
+    try:
+        return torch.load(path, weights_only=True)
+    except pickle.UnpicklingError:
+        raise UserError(
+            f"{path} holds more than numbers: gdflow did not write it, and nothing of it was run. Remove {path.parent} "
+            "and start again: training goes on from the checkpoint before it, or begins anew."
+        ) from None
 
 
 def _whole(folder: Path) -> dict[str, Any] | None:

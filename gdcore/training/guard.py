@@ -6,9 +6,8 @@ Shapes: N sampled texts, K their tokens.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from gdcore.settings import Settings
 from gdcore.shards import Shards
 from gdcore.tokenizer import EOS, PAD
 from gdcore.training.checkpoint import TrainState, keep_weights
+from gdcore.training.looks import Look, Report, looked, unseen_first
 from gdcore.uniforms import row_seeds
 
 Reading = dict[str, float]
@@ -57,10 +57,13 @@ class Guard:
         rows = np.unique(np.linspace(0, len(valid) - 1, min(config.num_samples, len(valid))).astype(int))
         self.real = [collate(valid, rows[start : start + 100]) for start in range(0, len(rows), 100)]
 
-    def read(self, state: TrainState) -> Reading:
+    def read(self, state: TrainState) -> Look[Reading]:
         """One reading; texts are drawn with the same seeds each time, so that readings differ by the model alone."""
         device = next(state.generator.parameters()).device
-        fake = [self._answer(state, batch.to(device), number) for number, batch in enumerate(self.real)]
+        fake: list[Batch] = []
+        for number, batch in enumerate(self.real):
+            fake.append(self._answer(state, batch.to(device), number))
+            yield
         texts = [tuple(row[row != PAD].tolist()) for batch in fake for row in batch.tokens_BT]
         tokens_K = torch.cat([batch.tokens_BT[batch.target_BT] for batch in fake])
         share_V = torch.bincount(tokens_K[tokens_K != EOS]).double()
@@ -70,7 +73,7 @@ class Guard:
             "coverage": float(len(share_V)),
             "entropy": float(-(share_V * share_V.log()).sum()),
             "length": len(tokens_K) / len(texts),
-            "valid_nll": held_out_nll(state.generator, self.real),
+            "valid_nll": (yield from held_out_nll(state.generator, self.real)),
             "accuracy": self._accuracy(state, fake),
         }
 
@@ -126,8 +129,8 @@ class Guard:
 
 
 def guarded(
-    reports: Iterator[dict[str, Any]], state: TrainState, guard: Guard, begins_at: int, ends_at: int, work: Path
-) -> Iterator[dict[str, Any]]:
+    reports: Iterator[Report], state: TrainState, guard: Guard, begins_at: int, ends_at: int, work: Path
+) -> Generator[Report, None, None]:
     """Take a reading every so many turns and at the last; stop at an alarm, or where a loss is no longer a number.
 
     Up to turn `begins_at` the discriminator learns alone, and nothing can collapse; the first reading is of the
@@ -136,12 +139,13 @@ def guarded(
     """
     memory = state.memory
     if begins_at == state.step == 0 and "first" not in memory:
-        _keep(state, ranks.agreed(guard.read(state)), work)
+        _keep(state, ranks.agreed((yield from looked(guard.read(state), state, {}))), work)
     try:
-        for report in reports:
+        for report in unseen_first(reports, state):
             played = state.step - begins_at
             if played == 0 or (played > 0 and (played % guard.config.every == 0 or state.step == ends_at)):
-                reading = ranks.agreed(guard.read(state))  # of all alike, to the last digit
+                reading = yield from looked(guard.read(state), state, report)
+                reading = ranks.agreed(reading)  # of all alike, to the last digit
                 report |= {f"guard_{name}": value for name, value in reading.items()}
                 memory["alarm"] = guard.alarm(reading, memory["first"]) if played else None
                 if memory["alarm"]:

@@ -50,8 +50,14 @@ def launched(phase: str, config: RunConfig, folders: Mapping[str, Path | None], 
         if not status:
             return
         log.warning("%s in %d processes ended with status %d: %s", phase, config.processes, status, work / LOG)
-    tail = "\n".join((work / LOG).read_text(errors="replace").splitlines()[-NUM_LINES:])
+    tail = "\n".join(_end((work / LOG).read_text(errors="replace").splitlines()))
     raise RuntimeError(f"{phase} in {config.processes} processes failed; {work / LOG} ends with:\n{tail}")
+
+
+def _end(lines: list[str]) -> list[str]:
+    """What torchrun says of the process that failed first, however long its traceback; else the last lines."""
+    causes = [number for number, line in enumerate(lines) if line.startswith("Root Cause")]
+    return lines[causes[-1] :] if causes else lines[-NUM_LINES:]
 
 
 def _passed_on(work: Path, processes: int) -> Generator[Progress, None, int]:

@@ -7,7 +7,7 @@ iterator and leaves the loop alone: `checkpointed(guarded(finetune(…)))`.
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -21,9 +21,7 @@ from gdcore.likelihood import held_out_nll, pretraining_loss
 from gdcore.settings import Settings
 from gdcore.training.checkpoint import Resumable, TrainState, keep_weights, save_state
 from gdcore.training.guard import GuardConfig
-
-Report = dict[str, Any]
-"""`step`, and the figures of that step."""
+from gdcore.training.looks import Report, looked, unseen_first
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -171,7 +169,9 @@ def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
     return torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
 
 
-def checkpointed(reports: Iterator[Report], state: Resumable, work: Path, every: int) -> Generator[Report, None, None]:
+def checkpointed(
+    reports: Generator[Report, None, None], state: Resumable, work: Path, every: int
+) -> Generator[Report, None, None]:
     """Save the whole state every so many steps, so that a killed run loses no more than those; and when closed.
 
     A report is handed on first: had it not been logged yet when a kill comes, the next process would begin behind it,
@@ -180,24 +180,25 @@ def checkpointed(reports: Iterator[Report], state: Resumable, work: Path, every:
     for report in reports:
         try:
             yield report
-        except GeneratorExit:  # told to stop, between two steps
+        except GeneratorExit:  # told to stop, between two steps or within a look, which then undoes what it drew
+            reports.close()
             save_state(state, work)
             raise
-        if state.step % every == 0:
+        if state.step % every == 0 and "looking" not in report:
             save_state(state, work)
 
 
 def early_stopped(
     reports: Iterator[Report], state: TrainState, config: PretrainConfig, valid: Sequence[Batch], work: Path
-) -> Iterator[Report]:
+) -> Generator[Report, None, None]:
     """Look at held-out text every so many steps and at the last; stop when it has not improved for `patience` looks.
 
     The best weights lie in `work/best_generator.safetensors`.
     """
     memory = state.memory
-    for report in reports:
+    for report in unseen_first(reports, state):
         if state.step % config.eval_every == 0 or state.step == config.steps:
-            report["valid_nll"] = held_out_nll(state.generator, valid)
+            report["valid_nll"] = yield from looked(held_out_nll(state.generator, valid), state, report)
             if report["valid_nll"] < memory.get("best_nll", math.inf):
                 memory |= {"best_nll": report["valid_nll"], "best_step": state.step, "worse": 0}
                 keep_weights(state.generator, work / "best_generator.safetensors")

@@ -218,7 +218,7 @@ def logged(reports: Generator[Report, None, None], total: int, work: Path) -> It
     shown: Report = {}
     with closing(reports), (work / "metrics.jsonl").open("a") as file:
         for report in reports:
-            if ranks.leads():
+            if ranks.leads() and "looking" not in report:
                 file.write(json.dumps(report) + "\n")
                 file.flush()
             shown |= report

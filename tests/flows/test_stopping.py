@@ -87,3 +87,33 @@ def test_two_runs_at_once_build_each_stage_once(tmp_path: Path) -> None:
         assert sorted(result["stages"][name]["state"] for result in results) == ["built", "reused"], name
     assert results[0]["bundle"] == results[1]["bundle"]
     assert results[0]["run"] != results[1]["run"]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigterm_during_the_guards_look_leaves_a_checkpoint_within_seconds(tmp_path: Path, processes: int) -> None:
+    """Two thousand texts are sampled, and as many held-out ones read, before the first turn: half a minute's work."""
+    texts = write_texts(tmp_path / "texts.txt", 4000)
+    slow = {
+        "generator.embedding_dim": 512,
+        "generator.hidden_dim": 1024,
+        "pretrain.steps": 1,
+        "finetune.warmup_steps": 0,
+    }
+    slow |= {"corpus.valid_fraction": 0.5, "finetune.guard.num_samples": 2000, "finetune.checkpoint_every": 1000}
+    process = start(tmp_path, texts, processes=processes, **slow)
+    while not (begun := list(tmp_path.glob("artifacts/.work/finetuning-*/metrics.jsonl"))):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.1)
+    time.sleep(1)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    while not (checkpoint := list(begun[0].parent.glob("step-*"))):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    written = time.monotonic() - asked
+    _, said = process.communicate(timeout=120)
+    ended, load = time.monotonic() - asked, os.getloadavg()[0] / (os.cpu_count() or 1)
+    print(f"\n{processes} processes: a checkpoint after {written:.1f} s, the end after {ended:.1f} s; load {load:.1f}")
+    assert process.returncode == 143, said
+    assert checkpoint[0].name == "step-00000000", "the look had not ended"
+    assert ended < 10 * max(1.0, load)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from toy import result
 
 from gdcore.batches import Batch, make_batch
 from gdcore.likelihood import held_out_nll, logprobs, nll, score, score_and_rank
@@ -66,8 +67,8 @@ def test_a_uniform_model_scores_log_vocabulary():
 def test_held_out_nll_weighs_tokens_not_texts_nor_batches():
     generator = bigram()
     rows = [[BOS, 5, EOS], [BOS, 6, 7, 5, 6, EOS], [BOS, 7, 7, EOS]]
-    together = held_out_nll(generator, [batch(*rows, given=[1, 1, 1])])
-    apart = held_out_nll(generator, [batch(row, given=[1]) for row in rows])
+    together = result(held_out_nll(generator, [batch(*rows, given=[1, 1, 1])]))
+    apart = result(held_out_nll(generator, [batch(row, given=[1]) for row in rows]))
     assert together == pytest.approx(apart, rel=1e-6)
     sums_N, counts_N = score(generator, [batch(row, given=[1]) for row in rows])
     assert counts_N.tolist() == [2, 5, 3]
@@ -76,7 +77,7 @@ def test_held_out_nll_weighs_tokens_not_texts_nor_batches():
 
 def test_scoring_leaves_the_mode_as_it_was():
     generator = bigram().train()
-    held_out_nll(generator, [batch([BOS, 5, EOS], given=[1])])
+    result(held_out_nll(generator, [batch([BOS, 5, EOS], given=[1])]))
     assert generator.training
 
 

@@ -3,22 +3,25 @@
 import functools
 import json
 import math
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from toy import CONTEXT, TINY, VOCAB, toy_rows, write_toy
+from toy import CONTEXT, TINY, VOCAB, result, toy_rows, write_toy
 from toy_training import CPU, FINETUNE, OBJECTIVES, PRETRAIN, finetune_into, pretrain_into
 
 from gdcore.adversarial.policy import kl_estimate, leave_one_out, whiten
 from gdcore.errors import UserError
 from gdcore.objectives import gad
+from gdcore.progress import Progress
 from gdcore.training.checkpoint import TrainState, checkpoints, load_generator, load_state, save_state
 from gdcore.training.guard import Guard, GuardConfig
 from gdcore.training.loops import PretrainConfig, learning_rate
-from gdcore.training.phases import run_pretraining
+from gdcore.training.phases import run_finetuning, run_pretraining
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +192,40 @@ def test_a_stopped_pretraining_loses_no_step(toy, tmp_path):
     assert contents(out) == contents(pretraining)
 
 
+@pytest.mark.parametrize("pause", [0, 1])
+@pytest.mark.parametrize(("phase", "step"), [("pretraining", 20), *(("finetuning", step) for step in (0, 6, 10))])
+def test_a_stop_does_not_wait_for_a_look_and_whoever_goes_on_takes_it(toy, tmp_path, phase, step, pause, monkeypatch):
+    """Of the texts that a look is at, the first are looked at, then comes the stop."""
+    _, tokens, validation, pretraining = toy
+    monkeypatch.setattr("gdcore.training.phases.EVAL_BATCH", 16)  # two pauses in a look at 32 texts; so has the guard's
+
+    def run(name: str) -> tuple[Path, Path, Iterator[Progress]]:
+        out, work = tmp_path / name, tmp_path / f"{name}_work"
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        work.mkdir(exist_ok=True)
+        common = {"seed": 1, "device": CPU, "tokens": tokens, "validation": validation, "out": out, "work": work}
+        if phase == "pretraining":
+            return out, work, run_pretraining(TINY["lstm"], PRETRAIN, context=CONTEXT, **common)
+        config = FINETUNE.model_copy(update={"warmup_steps": 4 if step else 0, "steps": 6 if step else 2})
+        return out, work, run_finetuning(TINY["cnn"], gad.Config(), config, pretraining=pretraining, **common)
+
+    whole, _, calm = run("whole")
+    list(calm)
+    _, work, stopped = run("stopped")
+    during = (each for each in stopped if each.done == step)
+    for _ in range(1 + pause):
+        next(during)
+    stopped.close()
+    told = json.loads((checkpoints(work)[-1] / "state.json").read_text())
+    assert told["step"] == step
+    assert ("unseen" in told["memory"]) == (step > 0)
+    assert len((work / "metrics.jsonl").read_text().splitlines()) == max(0, step - 1)
+    out, _, again = run("stopped")
+    list(again)
+    assert contents(out) == contents(whole)
+
+
 @pytest.mark.parametrize("harm", ["cut", "other bytes", "no state"])
 def test_a_checkpoint_that_the_disk_lost_is_passed_over(toy, tmp_path, harm):
     _, tokens, validation, pretraining = toy
@@ -298,4 +335,4 @@ def test_the_guard_ranks_verdicts_and_needs_no_threshold(toy):
     stream = BatchStream(open_split(tokens, validation, "train"), 16, 0)
     for verdicts, accuracy in (((9.0, 8.0), 1.0), ((8.0, 9.0), 0.0), ((7.0, 7.0), 0.5)):
         state = TrainState(load_generator(pretraining), {}, stream, discriminator=Counts(*verdicts))
-        assert guard.read(state)["accuracy"] == accuracy
+        assert result(guard.read(state))["accuracy"] == accuracy

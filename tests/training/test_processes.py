@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -107,7 +108,7 @@ def figures(folder: Path, name: str) -> list[float]:
 
 def test_two_pretrain_as_one_does(phases: Phases) -> None:
     told = list(phases.pretraining("two", 2))
-    assert [each.done for each in told] == list(range(1, 13))
+    assert list(dict.fromkeys(each.done for each in told)) == list(range(1, 13))
     assert_alike(phases.root / "two", phases.root / "one")
     for name in ("generator_nll", "generator_gradient_norm", "valid_nll"):
         assert figures(phases.root / "two", name) == pytest.approx(figures(phases.root / "one", name), rel=1e-4)
@@ -185,6 +186,36 @@ def test_what_cannot_be_is_told_within_seconds(phases: Phases) -> None:
             launched("pretraining", _with(CONFIG, processes=2), folders | {"work": phases.root / "broken-work"}, "cpu")
         )
     assert time.monotonic() - start < 120
+
+
+ONLY_ONE = """
+import os
+if os.environ.get("RANK") == "1":
+    import time
+    from pathlib import Path
+    import gdcore.training.loops as loops
+    def lost(*_):
+        Path(__file__).with_name("struck").write_text(str(time.time()))
+        raise ZeroDivisionError("in this one alone" + 40 * "\\n, and much more")
+    loops.update = lost
+"""
+"""Read by every Python that starts with its folder in PYTHONPATH."""
+
+
+def test_a_process_that_fails_alone_is_named_and_quoted_within_seconds(
+    phases: Phases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(ONLY_ONE)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    with pytest.raises(RuntimeError) as failed:
+        list(phases.pretraining("alone", 2))
+    passed = time.time() - float((tmp_path / "struck").read_text())
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert passed < 30 * busy, "the other one does not wait for it"
+    told = str(failed.value)
+    assert re.search(r"rank\s*: 1 ", told), told
+    assert "ZeroDivisionError: in this one alone" in told
+    assert 'sitecustomize.py", line' in told
 
 
 def test_the_whole_flow_trains_so_and_one_process_reuses_it(tmp_path: Path, prefect_server: str) -> None:
