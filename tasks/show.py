@@ -37,6 +37,11 @@ def pairs(values: Mapping[str, Any], name: str, value: str) -> str:
     return table([name, value], [(key.replace("_", " "), each) for key, each in values.items()])
 
 
+def figures(values: Mapping[str, float]) -> str:
+    """What a training has last said of itself, as a table."""
+    return pairs({name: f"{value:.4g}" for name, value in values.items()}, "latest figures and guard readings", "")
+
+
 def picture(svg: str, alt: str) -> str:
     """A drawing inside the markdown."""
     return f"![{alt}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"

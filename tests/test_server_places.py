@@ -18,10 +18,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PASSWORD = "gdflow:correct-horse"
 
 
+def installed(name: str) -> str | None:
+    """A program of PostgreSQL's; Debian leaves those of the server out of PATH, in a folder of their version."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: float(each.parent.name))
+    return shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *map(str, reversed(folders))]))
+
+
 @pytest.fixture
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with an empty database `prefect`, as a user that may run one; the address that Prefect is told."""
-    programs = {name: shutil.which(name) for name in ("initdb", "pg_ctl", "createdb")}
+    programs = {name: installed(name) for name in ("initdb", "pg_ctl", "createdb")}
     if not all(programs.values()):
         pytest.skip("no PostgreSQL is installed")
     folder = tmp_path_factory.mktemp("postgresql")
