@@ -7,10 +7,11 @@ import base64
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 log = logging.getLogger(__name__)
 MAX_CHARACTERS = 500_000
@@ -22,6 +23,14 @@ def markdown(key: str, text: str, description: str) -> None:
     """Publish a markdown artifact; `key` is made of [a-z0-9-]."""
     try:
         create_markdown_artifact(text[:MAX_CHARACTERS], key=key, description=description)
+    except httpx.HTTPError as error:
+        log.warning("Prefect did not take the artifact %s: %s", key, error)
+
+
+def link(key: str, path: Path, text: str) -> None:
+    """Publish a link to a file of this machine; a browser on it follows a copied address."""
+    try:
+        create_link_artifact(path.as_uri(), text, key=key, description=plain(path))
     except httpx.HTTPError as error:
         log.warning("Prefect did not take the artifact %s: %s", key, error)
 

@@ -134,7 +134,9 @@ class TestUp:
             assert tasks == dict.fromkeys(stages, "Completed")
             artifacts = client.post("/artifacts/filter", json={}).json()
             shown = {each["key"]: each["data"] for each in artifacts}
-            assert shown.keys() >= {"corpus", "validation", "metrics", "samples", "promotion", "bundle"}
+            assert shown.keys() >= {
+                *("corpus", "validation", "metrics", "samples", "promotion", "bundle", "report", "data-docs")
+            }
             for key in ("pretraining", "finetuning", "frontier", "calibration"):
                 assert "data:image/svg+xml;base64," in shown[key], key
             logs = client.post("/logs/filter", json={"limit": 200}).json()
