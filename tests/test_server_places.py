@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from small_stack import client_of, ended, started, up
+from small_stack import client_of, ended, listening, started, up
 
 from flows.up import free_port
 
@@ -74,7 +74,9 @@ def test_behind_a_password(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     told = {"PREFECT_SERVER_API_AUTH_STRING": PASSWORD, "PREFECT_API_AUTH_STRING": PASSWORD}
-    with up(home, tmp_path / "prefect", **told) as (api, _):
+    with up(home, tmp_path / "prefect", "--host", "0.0.0.0", **told) as (api, _):
+        assert listening(api) == ["00000000"]
+        assert httpx.get(api.replace("/api", "/ui-settings")).json()["api_url"] == "/api"
         assert httpx.post(f"{api}/deployments/filter", json={}).status_code == 401
         assert httpx.post(f"{api}/deployments/filter", json={}, auth=("gdflow", "wrong")).status_code == 401
         with client_of(api, auth=("gdflow", "correct-horse")) as client:
