@@ -93,8 +93,8 @@ def test_two_runs_at_once_build_each_stage_once(tmp_path: Path) -> None:
 
 def test_a_run_that_takes_too_long_is_stopped_and_can_be_gone_on_with(tmp_path: Path) -> None:
     texts = write_texts(tmp_path / "texts.txt")
-    long = LONG | {"pretrain.steps": 200_000, "pretrain.eval_every": 100_000}
-    process = start(tmp_path, texts, str(60 / 3600), **long)
+    long = LONG | {"pretrain.steps": 2_000_000, "pretrain.eval_every": 1_000_000}
+    process = start(tmp_path, texts, str(120 / 3600), **long)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 124, err
     assert "longer than GDFLOW_TIMEOUT_HOURS allows" in err
