@@ -5,6 +5,7 @@ The cause is said where people look: an artifact of the run, in words, without o
 
 import faulthandler
 import logging
+import math
 import os
 import threading
 from datetime import UTC
@@ -47,6 +48,7 @@ TIMED_OUT = "It took longer than it may (GDFLOW_TIMEOUT_HOURS, a job variable of
 HOURS = "GDFLOW_TIMEOUT_HOURS"
 GRACE_SECONDS = 120.0
 """Between Prefect's timeout and the end of a process that does not heed it."""
+_armed: list[threading.Timer] = []
 GO_ON = (
     "Start it again with the same settings (in the UI: Retry, or Run with the same parameters): what is complete is "
     "reused, and a stage in training goes on from its last checkpoint."
@@ -56,13 +58,15 @@ GO_ON = (
 def timeout_seconds() -> float | None:
     """How long a run may take; None, for ever, where GDFLOW_TIMEOUT_HOURS is not set. Raises UserError."""
     told = os.environ.get(HOURS, "").strip()
+    if not told:
+        return None
     try:
-        hours = float(told or "inf")
+        hours = float(told)
     except ValueError:
         hours = 0.0
-    if not hours > 0:
+    if not 0 < hours < math.inf:
         raise UserError(f"{HOURS} is {told!r}; expected a number of hours above nought, or nothing for no limit.")
-    return hours * 3600 if told else None
+    return hours * 3600
 
 
 def end_if_hung(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
@@ -84,9 +88,6 @@ def end_if_hung(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
     told.daemon = True
     told.start()
     _armed.append(told)
-
-
-_armed: list[threading.Timer] = []
 
 
 def disarm(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
@@ -112,10 +113,12 @@ def say_what_was_left_unsaid() -> None:
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CRASHED])),
     )
     causes = ArtifactFilter(key=ArtifactFilterKey(any_=[CAUSE]))
+    newest = FlowRunSort.EXPECTED_START_TIME_DESC
     with get_client(sync_client=True) as client:
-        told = {each.flow_run_id for each in client.read_artifacts(artifact_filter=causes, flow_run_filter=crashed)}
-        newest = FlowRunSort.EXPECTED_START_TIME_DESC
-        for flow_run in client.read_flow_runs(flow_run_filter=crashed, sort=newest, limit=MOST_CAUSES):
+        flow_runs = client.read_flow_runs(flow_run_filter=crashed, sort=newest, limit=MOST_CAUSES)
+        these = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id for flow_run in flow_runs]))
+        told = {each.flow_run_id for each in client.read_artifacts(artifact_filter=causes, flow_run_filter=these)}
+        for flow_run in flow_runs:
             if flow_run.id not in told and flow_run.state:
                 _show_cause(client, flow_run, flow_run.state)
 
@@ -157,7 +160,7 @@ TELLING: dict[str, Any] = {
     "on_running": [end_if_hung],
     "on_completion": [disarm],
     "on_failure": [disarm, say_why],
-    "on_crashed": [say_why],
-    "on_cancellation": [say_why],
+    "on_crashed": [disarm, say_why],
+    "on_cancellation": [disarm, say_why],
 }
 """Arguments of `@flow` for every flow that a deployment starts."""

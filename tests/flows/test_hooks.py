@@ -68,7 +68,7 @@ def test_hours(monkeypatch: pytest.MonkeyPatch, told: str, seconds: float | None
     assert timeout_seconds() == seconds
 
 
-@pytest.mark.parametrize("told", ["a day", "0", "-1", "nan"])
+@pytest.mark.parametrize("told", ["a day", "0", "-1", "nan", "inf"])
 def test_hours_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
     monkeypatch.setenv("GDFLOW_TIMEOUT_HOURS", told)
     with pytest.raises(UserError, match="GDFLOW_TIMEOUT_HOURS is .*; expected a number of hours"):
