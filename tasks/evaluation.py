@@ -62,6 +62,7 @@ def evaluate(
         ],
     )
     write_run_report(run, inputs | {"evaluation": done.ref})
+    show.link("report", run.folder / "report.html", "The run's report")
     show_evaluation(run, done.ref)
     return done
 
@@ -78,7 +79,6 @@ def write_run_report(run: Run, refs: Mapping[str, Ref]) -> None:
     }
     stages = {name: folders[name] for name in ("evaluation", "corpus", "validation", "pretraining", "finetuning")}
     write_report(out=run.folder / "report.html", about=about, **stages)
-    show.link("report", run.folder / "report.html", "The run's report")
 
 
 @task(

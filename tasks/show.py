@@ -30,7 +30,7 @@ def markdown(key: str, text: str, description: str) -> None:
 def link(key: str, path: Path, text: str) -> None:
     """Publish a link to a file of this machine; a browser on it follows a copied address."""
     try:
-        create_link_artifact(path.as_uri(), text, key=key, description=plain(path))
+        create_link_artifact(path.as_uri(), text, key=key, description=str(path))
     except httpx.HTTPError as error:
         log.warning("Prefect did not take the artifact %s: %s", key, error)
 
