@@ -246,6 +246,9 @@ def sweep(
     gdflow up --port 4300 --home /data/gdflow"""
 )
 def up(
+    host: Annotated[str, Option(help="Where the server listens; other machines are let in by a password alone.")] = (
+        "127.0.0.1"
+    ),
     port: Annotated[int, Option(min=1, max=65535, help="Of the server, when PREFECT_API_URL names none.")] = 4200,
     limit: Annotated[int, Option(min=1, help="Runs at a time on this machine.")] = 1,
     notices: Notices = None,
@@ -256,9 +259,9 @@ def up(
     from flows import up as stack
     from flows.results import show_up
 
-    api = os.environ.get("PREFECT_API_URL") or f"http://127.0.0.1:{port}/api"
+    api = os.environ.get("PREFECT_API_URL") or stack.address_of(host, port)
     try:
-        with sigterm_raises(), stack.up(home.absolute(), api.rstrip("/"), limit, notices) as (state, processes):
+        with sigterm_raises(), stack.up(home.absolute(), api.rstrip("/"), limit, notices, host) as (state, processes):
             answer(state, json, show_up)
             stack.watch(processes)
     except (KeyboardInterrupt, Terminated):

@@ -40,7 +40,7 @@ def sigterm_raises() -> Iterator[None]:
 
 
 class Commands(TyperGroup):
-    """The commands, with one way out for wrong input (2) and one for being stopped (130, or 143 by SIGTERM)."""
+    """The commands, with one way out for wrong input (2) and one for being stopped (130, 143, or 124 by the clock)."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -51,6 +51,10 @@ class Commands(TyperGroup):
             fail(STOPPED, 130)
         except Terminated:
             fail(STOPPED, 143)
+        except TimeoutError as error:
+            if type(error).__name__ != "FlowRunTimeoutError":  # Prefect's, which is not imported for its name alone
+                raise
+            fail(f"It took longer than GDFLOW_TIMEOUT_HOURS allows. {STOPPED}", 124)
 
 
 def fail(message: str, status: int) -> None:

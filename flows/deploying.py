@@ -1,4 +1,4 @@
-"""Everything that a server must know to run gdflow: the work pool, the deployments, the automations.
+"""Everything that a server must know to run gdflow: work pool, limits, deployments, automations.
 
     python -m flows.deploying       # on the server of PREFECT_API_URL; `gdflow up` and `gdflow deploy` do it too
 
@@ -13,12 +13,13 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
 
-from flows import automations, pools
+from flows import automations, hooks, pools
 from flows.up import DEPLOYMENTS, POOL, PREFECT
+from tasks import slots
 
 
 def main() -> None:
-    """Pool, deployments, automations, in this order: each names the one before."""
+    """Pool, limits, deployments, automations, in this order: each names those before."""
     with get_client(sync_client=True) as client:
         kind = os.environ.get("GDFLOW_POOL", "process")
         template = pools.template(kind)
@@ -34,9 +35,11 @@ def main() -> None:
                 )
             if template:
                 client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
+    slots.ensure(slots.TRAINING, int(os.environ.get("GDFLOW_TRAININGS", "1")))
     deployed = subprocess.run([*PREFECT, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)], check=False)
     if deployed.returncode:
         sys.exit(deployed.returncode)
+    hooks.say_what_was_left_unsaid()
     print("\n".join(automations.apply(os.environ.get("GDFLOW_NOTICES"))))
 
 

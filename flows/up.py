@@ -32,6 +32,7 @@ PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 START_SECONDS = 90
 STOP_SECONDS = 20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PASSWORDS = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
 MOST_ENDS, ENDS_SECONDS = 4, 600
 """A server or worker that ends so often within that time is not started again."""
 LOG_BYTES = 10_000_000
@@ -63,13 +64,31 @@ def running(home: Path) -> str | None:
         return None
 
 
+def address_of(host: str, port: int) -> str:
+    """The API's address, seen from this machine, of a server that listens on this host."""
+    own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (asked for by name, behind a password)
+    return f"http://{f'[{own}]' if ':' in own else own}:{port}/api"
+
+
+def require_password(host: str) -> None:
+    """Raises UserError where strangers could reach the server, and no password keeps them out."""
+    if host not in LOOPBACK and not all(map(os.environ.get, PASSWORDS)):
+        raise UserError(
+            f"--host {host} lets other machines reach the server, which starts what it is told to. Expected a "
+            f"password: set {' and '.join(PASSWORDS)} to name:password, or leave --host at 127.0.0.1."
+        )
+
+
 @contextmanager
-def up(home: Path, api: str, limit: int, notices: str | None = None) -> Iterator[tuple[dict[str, Any], Processes]]:
+def up(
+    home: Path, api: str, limit: int, notices: str | None = None, host: str = "127.0.0.1"
+) -> Iterator[tuple[dict[str, Any], Processes]]:
     """Start what is not yet running, deploy everything; on the way out stop what was started.
 
     Yields where to look, and the processes to watch: none when another `up` holds this home already. `notices` is the
-    webhook that is told what happens.
+    webhook that is told what happens; `host` is where a server that is started listens.
     """
+    require_password(host)
     folder = logs(home)
     variables = environment_for(home, api)
     answer = {"ui": api.removesuffix("/api"), "api": api, "home": str(home), "logs": str(folder), "pool": POOL}
@@ -78,7 +97,7 @@ def up(home: Path, api: str, limit: int, notices: str | None = None) -> Iterator
         if not _locked(lock):
             api = (folder / "lock").read_text().strip() or api
             answer |= {"ui": api.removesuffix("/api"), "api": api}
-            deploy(environment_for(home, api), notices)
+            deploy(environment_for(home, api), notices, trainings=limit)
             yield answer | {"already_running": True}, {}
             return
         lock.truncate(0)
@@ -87,20 +106,22 @@ def up(home: Path, api: str, limit: int, notices: str | None = None) -> Iterator
         processes: Processes = {}
         if not alive(api):
             address = urlsplit(api)
-            if address.hostname not in LOOPBACK:
+            if address.hostname not in (*LOOPBACK, host):
                 raise UserError(
                     f"PREFECT_API_URL is set to {api}, where no server answers, and that is not this machine. "
                     "Start the server there, or unset PREFECT_API_URL to have one started here."
                 )
-            command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(address.port or 80)]
-            processes["server"] = stack.enter_context(Kept(command, variables, folder / "server.log"))
+            command = [*PREFECT, "server", "start", "--host", host, "--port", str(address.port or 80)]
+            # A browser elsewhere must not be sent to its own loopback.
+            served = variables | ({} if host in LOOPBACK else {"PREFECT_UI_API_URL": "/api"})
+            processes["server"] = stack.enter_context(Kept(command, served, folder / "server.log"))
             processes["server"].until(lambda: alive(api))
         command = [*PREFECT, "worker", "start", "--pool", POOL, "--type", "process", "--limit", str(limit)]
         command += ["--name", f"gdflow-{socket.gethostname()}"]
         processes["worker"] = stack.enter_context(Kept(command, variables, folder / "worker.log"))
         # The worker makes the pool that the deployments name.
         processes["worker"].until(lambda: answers(f"{api}/work_pools/{POOL}"))
-        deploy(variables, notices)
+        deploy(variables, notices, trainings=limit)
         yield answer | {"already_running": False}, processes
 
 
@@ -143,9 +164,12 @@ def watch(processes: Processes) -> None:
         time.sleep(0.3)
 
 
-def deploy(environment: dict[str, str], notices: str | None = None, pool: str = "process") -> None:
-    """Create or update the work pool, the deployments of prefect.yaml, and the automations that go with them."""
-    told = {"GDFLOW_POOL": pool} | ({"GDFLOW_NOTICES": notices} if notices else {})
+def deploy(environment: dict[str, str], notices: str | None = None, pool: str = "process", trainings: int = 1) -> None:
+    """Create or update the work pool, the deployments of prefect.yaml, and the automations that go with them.
+
+    `trainings` is how many there may be at a time, where the server does not know that yet.
+    """
+    told = {"GDFLOW_POOL": pool, "GDFLOW_TRAININGS": str(trainings)} | ({"GDFLOW_NOTICES": notices} if notices else {})
     command = [sys.executable, "-m", "flows.deploying"]
     done = subprocess.run(command, env=environment | told, capture_output=True, text=True, check=False)
     if done.returncode:

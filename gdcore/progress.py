@@ -1,7 +1,7 @@
 """What a long-running function yields while it works; the caller decides how to show it."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -10,12 +10,14 @@ class Progress(NamedTuple):
     """How far a stage has come.
 
     `done` and `total` count the same unit (bytes, texts, steps); `total` is None while unknown. `note` is a few words
-    for a person: what is being done, or the latest figures.
+    for a person: what is being done, or the latest figures. `readings` are all figures of a training that has just been
+    looked at; None between two looks.
     """
 
     done: int
     total: int | None
     note: str = ""
+    readings: Mapping[str, float] | None = None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from gdcore.config import RunConfig
 from gdcore.progress import Progress
 from gdcore.runs import Run, Stage
 from tasks import show
+from tasks.slots import queued
 from tasks.stage import build, stage
 from tasks.training import choose_device
 
@@ -44,7 +45,12 @@ def augment(run: Run, config: RunConfig, corpus: Ref, tokens: Ref, validation: R
         parts |= {"generator", "pretrain", "discriminator"}
         sources += [f"gdcore.generators.{config.generator.name}", f"gdcore.discriminators.{config.discriminator.name}"]
     done = build(
-        run, "augmentation", make, config=config.model_dump(mode="json", include=parts), inputs=inputs, sources=sources
+        run,
+        "augmentation",
+        queued(run, make),
+        config=config.model_dump(mode="json", include=parts),
+        inputs=inputs,
+        sources=sources,
     )
     added = pl.read_parquet(run.store.path(done.ref) / "added.parquet")
     rows = [(label, text) for text, label in added.head(NUM_TOLD).iter_rows()]

@@ -7,6 +7,7 @@ from gdcore.artifacts import Ref
 from gdcore.config import RunConfig
 from gdcore.progress import Progress
 from gdcore.runs import Run, Stage
+from tasks.slots import queued
 from tasks.stage import build, stage
 from tasks.training import choose_device, show_training
 
@@ -39,7 +40,7 @@ def train_classifier(
     done = build(
         run,
         "classification",
-        make,
+        queued(run, make),
         config=config.model_dump(mode="json", include={by, "classification", "context", "seed"}),
         inputs=inputs,
         sources=[SOURCES[by], architecture(config)],

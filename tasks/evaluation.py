@@ -62,6 +62,7 @@ def evaluate(
         ],
     )
     write_run_report(run, inputs | {"evaluation": done.ref})
+    show.link("report", run.folder / "report.html", "The run's report")
     show_evaluation(run, done.ref)
     return done
 

@@ -7,6 +7,7 @@ from gdcore.artifacts import Ref
 from gdcore.config import RunConfig
 from gdcore.progress import Progress
 from gdcore.runs import Run, Stage
+from tasks.slots import queued
 from tasks.stage import build, stage
 from tasks.training import choose_device, show_training
 
@@ -32,7 +33,7 @@ def finetune(run: Run, config: RunConfig, tokens: Ref, validation: Ref, pretrain
     done = build(
         run,
         "finetuning",
-        make,
+        queued(run, make),
         config=config.model_dump(mode="json", include={"discriminator", "objective", "finetune", "seed"}),
         inputs={"tokens": tokens, "validation": validation, "pretraining": pretraining},
         sources=["gdcore.training.phases", *(f"gdcore.{kind}.{part.name}" for kind, part in plugins.items())],

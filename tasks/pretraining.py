@@ -10,6 +10,7 @@ from gdcore.progress import Progress
 from gdcore.release.champion import Ancestor
 from gdcore.runs import Run, Stage
 from tasks.ancestry import record
+from tasks.slots import queued
 from tasks.stage import build, stage
 from tasks.training import choose_device, show_training
 
@@ -35,7 +36,7 @@ def pretrain(run: Run, config: RunConfig, tokens: Ref, validation: Ref, ancestor
     done = build(
         run,
         "pretraining",
-        make,
+        queued(run, make),
         config=config.model_dump(
             mode="json",
             include={"generator", "pretrain", "context", "seed"},

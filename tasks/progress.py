@@ -9,8 +9,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from types import FrameType
 from typing import Any, cast
 from uuid import UUID
@@ -19,6 +20,7 @@ import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from gdcore.progress import Progress, bar
+from tasks import show
 
 log = logging.getLogger(__name__)
 ARTIFACT_SECONDS = 2.0
@@ -27,15 +29,16 @@ LOG_SECONDS = 15.0
 
 def relay(stage: str, progresses: Iterator[Progress]) -> None:
     """Run a stage's iterator to its end, showing what it yields."""
-    shown = _Artifact(stage)
+    shown, pace = _Artifact(stage), _Pace()
     log_due = time.monotonic() + LOG_SECONDS
     with bar(stage) as show_bar, _signals_between_steps() as deliver, closing_any(progresses):
         for progress in progresses:
             show_bar(progress)
-            shown.update(progress)
+            words = pace.words(progress)
+            shown.update(progress, words)
             if time.monotonic() >= log_due:
                 log_due = time.monotonic() + LOG_SECONDS
-                log.info("%s: %s", stage, _words(progress))
+                log.info("%s: %s", stage, words)
             deliver()
     shown.finish()
 
@@ -57,10 +60,12 @@ class _Artifact:
         self.stage = stage
         self.id: UUID | None = None
         self.due = time.monotonic() + ARTIFACT_SECONDS
-        self.last = Progress(0, None)
+        self.words = ""
+        self.readings: Mapping[str, float] | None = None
 
-    def update(self, progress: Progress) -> None:
-        self.last = progress
+    def update(self, progress: Progress, words: str) -> None:
+        self.words = words
+        self.readings = progress.readings or self.readings
         if time.monotonic() >= self.due:
             self._send(_percent(progress))
             self.due = time.monotonic() + ARTIFACT_SECONDS
@@ -72,21 +77,46 @@ class _Artifact:
     def _send(self, percent: float) -> None:
         try:
             if self.id is None:
-                created = create_progress_artifact(percent, key=f"{self.stage}-progress", description=_words(self.last))
+                created = create_progress_artifact(percent, key=f"{self.stage}-progress", description=self.words)
                 self.id = cast("UUID", created)
             else:
-                update_progress_artifact(self.id, percent, description=_words(self.last))
+                update_progress_artifact(self.id, percent, description=self.words)
         except httpx.HTTPError as error:
             log.debug("the progress artifact was not updated: %s", error)
+        if self.readings:
+            show.markdown(f"{self.stage}-readings", show.figures(self.readings), f"{self.stage}: {self.words}")
+            self.readings = None
+
+
+class _Pace:
+    """How fast a stage is, from where it began to count: a resumed one does not begin at nought."""
+
+    def __init__(self) -> None:
+        self.since = time.monotonic()
+        self.first = self.last = Progress(0, None)
+
+    def words(self, progress: Progress) -> str:
+        """How far it has come, how fast, and how long it will take; a count that begins anew is timed anew."""
+        now = time.monotonic()
+        if progress.total != self.last.total or progress.done < self.last.done:
+            self.since, self.first = now, progress
+        self.last = progress
+        count = f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"
+        done, seconds = progress.done - self.first.done, now - self.since
+        parts = [count]
+        if done and seconds:
+            parts.append(f"{_rounded(done / seconds)} a second")
+            if left := max(0, (progress.total or 0) - progress.done):
+                parts.append(f"{timedelta(seconds=round(left * seconds / done))} left")
+        return " · ".join([*parts, *([progress.note] if progress.note else [])])
+
+
+def _rounded(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def _percent(progress: Progress) -> float:
     return min(100.0, 100.0 * progress.done / progress.total) if progress.total else 0.0
-
-
-def _words(progress: Progress) -> str:
-    count = f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"
-    return f"{count} · {progress.note}" if progress.note else count
 
 
 @contextmanager

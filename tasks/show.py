@@ -7,10 +7,11 @@ import base64
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 log = logging.getLogger(__name__)
 MAX_CHARACTERS = 500_000
@@ -26,6 +27,14 @@ def markdown(key: str, text: str, description: str) -> None:
         log.warning("Prefect did not take the artifact %s: %s", key, error)
 
 
+def link(key: str, path: Path, text: str) -> None:
+    """Publish a link to a file of this machine; a browser on it follows a copied address."""
+    try:
+        create_link_artifact(path.as_uri(), text, key=key, description=str(path))
+    except httpx.HTTPError as error:
+        log.warning("Prefect did not take the artifact %s: %s", key, error)
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A markdown table; whatever a cell holds stays in its cell."""
     head, *body = ["| " + " | ".join(map(_cell, line)) + " |" for line in (columns, *rows)]
@@ -35,6 +44,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def pairs(values: Mapping[str, Any], name: str, value: str) -> str:
     """A table of two columns."""
     return table([name, value], [(key.replace("_", " "), each) for key, each in values.items()])
+
+
+def figures(values: Mapping[str, float]) -> str:
+    """What a training has last said of itself, as a table."""
+    return pairs({name: f"{value:.4g}" for name, value in values.items()}, "latest figures and guard readings", "")
 
 
 def picture(svg: str, alt: str) -> str:

@@ -38,10 +38,10 @@ def show_training(run: Run, stage: str, ref: Ref) -> None:
     write_events(run.folder / "tensorboard" / stage, lines, (folder / "metrics.jsonl").stat().st_mtime)
     summary = json.loads((folder / "summary.json").read_text())
     outcome = {name: value for name, value in summary.items() if not isinstance(value, dict)}
-    latest = {name: f"{value:.4g}" for line in lines for name, value in line.items() if isinstance(value, int | float)}
+    latest = {name: value for line in lines for name, value in line.items() if isinstance(value, int | float)}
     parts = [
         show.pairs(outcome, "outcome", ""),
-        show.pairs(latest, "latest figures and guard readings", ""),
+        show.figures(latest),
         *(show.picture(standalone(chart), stage) for chart in histories.draw(stage, lines)),
     ]
     show.markdown(stage, "\n\n".join(parts), f"How {stage} went")

@@ -75,9 +75,9 @@ def show_validation(run: Run, judged: dict[str, Any]) -> None:
     summary = json.loads((run.path("validation") / "summary.json").read_text())
     counts = show.pairs({name: summary[name] for name in ("read", "used", "quarantined")}, "texts", "number")
     heading = "The corpus is fit to train on." if judged["success"] else "**The corpus is not fit to train on.**"
-    where = f"Data Docs: {show.plain(run.folder / 'data_docs' / 'index.html')}"
-    text = "\n\n".join([heading, counts, show.table(columns, rows), where])
+    text = "\n\n".join([heading, counts, show.table(columns, rows)])
     show.markdown("validation", text, "The corpus against its rules")
+    show.link("data-docs", run.folder / "data_docs" / "index.html", "Data Docs: every rule, and what broke it")
 
 
 def _observed(value: Any) -> str:

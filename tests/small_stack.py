@@ -32,12 +32,12 @@ def client_of(api: str, **more: Any) -> httpx.Client:
 
 
 @contextlib.contextmanager
-def up(home: Path, prefect: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def up(home: Path, prefect: Path, *arguments: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The address of the API of `gdflow up` on a free port, and its process; stopped and waited for at the end."""
     api = f"http://127.0.0.1:{free_port()}/api"
     told = {"PREFECT_HOME": str(prefect), "PREFECT_API_URL": api, "OMP_NUM_THREADS": "1"}
     told |= {"PREFECT_WORKER_QUERY_SECONDS": "2"} | environment
-    command = [sys.executable, "-m", "flows.cli", "up", "--home", str(home), "--json"]
+    command = [sys.executable, "-m", "flows.cli", "up", "--home", str(home), "--json", *arguments]
     with subprocess.Popen(command, env=os.environ | told, cwd=home, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert '"already_running": false' in process.stdout.readline()
@@ -53,6 +53,13 @@ def alive_on(api: str) -> bool:
         return httpx.get(f"{api}/health").is_success
     except httpx.HTTPError:
         return False
+
+
+def listening(api: str) -> list[str]:
+    """The addresses on which something listens at the API's port, as /proc/net has them: 0100007F is 127.0.0.1."""
+    port = f"{httpx.URL(api).port:04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [line[1].split(":")[0] for line in lines if line[1].endswith(f":{port}") and line[3] == "0A"]
 
 
 def eventually(found: Callable[[], Any], seconds: float = 240) -> Any:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from flows.cli import app
 from flows.console import Terminated
+from flows.up import address_of
 from gdcore import runs
 from gdcore.artifacts import Store
 
@@ -186,6 +187,29 @@ def test_a_configured_server_that_is_down_is_named() -> None:
     assert "gdflow up" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_up_for_strangers_needs_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "name:password")
+    monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
+    refused = gdflow("up", "--host", "0.0.0.0", "--home", tmp_path)
+    assert refused.exit_code == 2
+    assert "--host 0.0.0.0" in refused.stderr
+    assert "set PREFECT_SERVER_API_AUTH_STRING and PREFECT_API_AUTH_STRING to name:password" in refused.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "api"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:4200/api"),
+        ("0.0.0.0", "http://127.0.0.1:4200/api"),
+        ("::", "http://[::1]:4200/api"),
+        ("192.0.2.7", "http://192.0.2.7:4200/api"),
+    ],
+)
+def test_where_a_server_is_reached_from_its_own_machine(host: str, api: str) -> None:
+    assert address_of(host, 4200) == api
 
 
 def test_up_elsewhere_is_refused(tmp_path: Path) -> None:

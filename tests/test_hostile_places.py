@@ -13,6 +13,7 @@ import httpx
 import pytest
 from small_run import assignments, write_texts
 
+import flows
 from gdcore.artifacts import Store
 from gdcore.serving.session import Session
 
@@ -119,13 +120,33 @@ def test_a_home_that_cannot_be_written_is_read(tmp_path: Path, small_disk: Path)
         server.terminate()
 
 
-def test_nothing_needs_a_network(tmp_path: Path) -> None:
-    """In a namespace whose only interface is loopback, whatever phones home or downloads fails."""
-    lonely = ("unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+def test_nothing_is_sent_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a namespace whose only way out leads nowhere and counts: what phones home or downloads, in vain or in silence,
+    is seen. Names are asked for by the same way."""
+    (tmp_path / "resolv.conf").write_text("nameserver 192.0.2.53\noptions timeout:1 attempts:1\n")
+    counting = f"""
+        mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && ip link set lo up &&
+        ip link add out type veth peer name nowhere &&
+        for end in out nowhere; do ip link set $end addrgenmode none && ip link set $end up || exit 99; done &&
+        ip address add 192.0.2.2/24 dev out && ip route add default via 192.0.2.1 || exit 99
+        "$@"; status=$?
+        awk '$1 == "out:" {{ print $11 }}' /proc/net/dev > {tmp_path}/sent; exit $status"""
+    lonely = ("unshare", "-n", "-m", "sh", "-c", counting, "sh")
     if not works(*lonely, "true"):
         pytest.skip("this user may not make network namespaces")
+
+    def sent() -> int:
+        return int((tmp_path / "sent").read_text())
+
+    asking = "import socket; socket.getaddrinfo('example.org', 443)"
+    assert not works(*lonely, sys.executable, "-c", asking)
+    assert sent() > 0, "this would see it"
+    others = ("ORT_DISABLE_TELEMETRY", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "CI")
+    for name in (*flows.DEFAULTS, *others):  # that a caller may have set
+        monkeypatch.delenv(name, raising=False)
     done = run(tmp_path, write_texts(tmp_path / "texts.txt"), *lonely)
     assert done.returncode == 0, done.stderr
+    assert sent() == 0
 
 
 def test_a_secret_of_the_environment_stays_there(tmp_path: Path) -> None:

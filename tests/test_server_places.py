@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from small_stack import client_of, ended, started, up
+from small_stack import client_of, ended, listening, started, up
 
 from flows.up import free_port
 
@@ -18,10 +18,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PASSWORD = "gdflow:correct-horse"
 
 
+def installed(name: str) -> str | None:
+    """A program of PostgreSQL's; Debian leaves those of the server out of PATH, in a folder of their version."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: float(each.parent.name))
+    return shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *map(str, reversed(folders))]))
+
+
 @pytest.fixture
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with an empty database `prefect`, as a user that may run one; the address that Prefect is told."""
-    programs = {name: shutil.which(name) for name in ("initdb", "pg_ctl", "createdb")}
+    programs = {name: installed(name) for name in ("initdb", "pg_ctl", "createdb")}
     if not all(programs.values()):
         pytest.skip("no PostgreSQL is installed")
     folder = tmp_path_factory.mktemp("postgresql")
@@ -68,7 +74,9 @@ def test_behind_a_password(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     told = {"PREFECT_SERVER_API_AUTH_STRING": PASSWORD, "PREFECT_API_AUTH_STRING": PASSWORD}
-    with up(home, tmp_path / "prefect", **told) as (api, _):
+    with up(home, tmp_path / "prefect", "--host", "0.0.0.0", **told) as (api, _):
+        assert listening(api) == ["00000000"]
+        assert httpx.get(api.replace("/api", "/ui-settings")).json()["api_url"] == "/api"
         assert httpx.post(f"{api}/deployments/filter", json={}).status_code == 401
         assert httpx.post(f"{api}/deployments/filter", json={}, auth=("gdflow", "wrong")).status_code == 401
         with client_of(api, auth=("gdflow", "correct-horse")) as client:

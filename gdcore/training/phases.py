@@ -46,6 +46,8 @@ from gdcore.training.loops import (
     pretrain,
 )
 
+LOOKS = ("valid_", "guard_")
+"""What the figures begin with that are taken at an evaluation, or by the guard."""
 EVAL_BATCH = 64
 """Texts a batch when nothing is learnt: few enough that their logits stay small."""
 
@@ -222,7 +224,13 @@ def logged(reports: Generator[Report, None, None], total: int, work: Path) -> It
                 file.write(json.dumps(report) + "\n")
                 file.flush()
             shown |= report
-            yield Progress(report["step"], total, describe(shown))
+            looked = any(name.startswith(LOOKS) for name in report)
+            yield Progress(report["step"], total, describe(shown), figures(shown) if looked else None)
+
+
+def figures(report: Report) -> dict[str, float]:
+    """What can be read off a report."""
+    return {name: value for name, value in report.items() if isinstance(value, int | float)}
 
 
 def describe(report: Report) -> str:

@@ -1,11 +1,20 @@
 """Work pools in containers: Prefect's own templates with ours on top, as Prefect itself reads them."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
+from prefect.server.api import collections
+from prefect.server.schemas.actions import DeploymentCreate, WorkPoolCreate
+from prefect.utilities.schema_tools.validation import ValidationError, is_valid_schema, preprocess_schema
+from prefect.utilities.templating import apply_values
 
 from flows.pools import FOLDER, KINDS, merged, template
+from flows.up import DEPLOYMENTS
 from gdcore.errors import UserError
 
 JOB = {"command": "run", "env": {"A": "b"}, "labels": {}, "name": "x", "image": "mine", "memory_limit": "9Gi"}
@@ -33,16 +42,53 @@ def test_a_kind_whose_package_is_missing_is_told() -> None:
         template("warehouse")
 
 
-@pytest.mark.parametrize("kind", KINDS[1:])
-def test_prefect_makes_a_job_of_it(kind: str) -> None:
-    pytest.importorskip(f"prefect_{kind}")
-    from prefect.utilities.templating import apply_values
+def shipped(kind: str) -> dict[str, Any]:
+    """Our template on the one that Prefect's server keeps of each kind of worker, installed or not."""
+    views = Path(collections.__file__).with_name("collections_data") / "views"
+    workers = json.loads((views / "aggregate-worker-metadata.json").read_text())
+    ours = yaml.safe_load((FOLDER / f"{kind}.yaml").read_text())
+    return merged(workers[f"prefect-{kind}"][kind]["default_base_job_configuration"], ours)
 
+
+def installed(kind: str) -> dict[str, Any]:
+    pytest.importorskip(f"prefect_{kind}")
     made = template(kind)
     assert made
-    variables = made["variables"]["properties"]
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("made", [shipped, installed])
+def test_prefects_own_schemas_take_it(kind: str, made: Callable[[str], dict[str, Any]]) -> None:
+    found = made(kind)
+    WorkPoolCreate(name="gdflow", type=kind, base_job_template=found)
+    is_valid_schema(found["variables"])
+    assert preprocess_schema(found["variables"])["properties"].keys() == found["variables"]["properties"].keys()
+    for deployment in yaml.safe_load(DEPLOYMENTS.read_text())["deployments"]:
+        told = deployment["work_pool"]["job_variables"]
+        asked = DeploymentCreate(name="any", flow_id=uuid4(), job_variables=told)
+        asked.check_valid_configuration(found)
+        with pytest.raises(ValidationError, match="stream_output"):
+            asked.model_copy(update={"job_variables": told | {"stream_output": "loud"}}).check_valid_configuration(
+                found
+            )
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_variable_that_is_not_declared_is_refused(kind: str) -> None:
+    broken = shipped(kind)
+    del broken["variables"]["properties"]["gpus"]
+    with pytest.raises(ValueError, match="undeclared variable.*gpus"):
+        WorkPoolCreate(name="gdflow", type=kind, base_job_template=broken)
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("made", [shipped, installed])
+def test_prefect_makes_a_job_of_it(kind: str, made: Callable[[str], dict[str, Any]]) -> None:
+    found = made(kind)
+    variables = found["variables"]["properties"]
     defaults = {name: each["default"] for name, each in variables.items() if "default" in each}
-    job: dict[str, Any] = apply_values(made["job_configuration"], defaults | JOB)
+    job: dict[str, Any] = apply_values(found["job_configuration"], defaults | JOB)
     if kind == "docker":
         assert (job["image"], job["mem_limit"], job["volumes"]) == ("mine", "8g", ["gdflow-home:/data"])
         assert job["container_create_kwargs"] == {"device_requests": []}

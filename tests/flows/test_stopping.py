@@ -21,11 +21,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 LONG = {"pretrain.steps": 60, "pretrain.checkpoint_every": 10, "finetune.steps": 30, "finetune.checkpoint_every": 5}
 
 
-def start(home: Path, texts: Path, **settings: Any) -> subprocess.Popen[str]:
+def start(home: Path, texts: Path, hours: str = "", **settings: Any) -> subprocess.Popen[str]:
     options = ["--preset", "tiny", "--corpus", str(texts), "--home", str(home), "--json"]
     command = [sys.executable, "-m", "flows.cli", "run", *options, *assignments(**settings)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, **pipes)  # pyright: ignore
+    return subprocess.Popen(
+        command, text=True, env=os.environ | {"OMP_NUM_THREADS": "1", "GDFLOW_TIMEOUT_HOURS": hours}, **pipes
+    )  # pyright: ignore
 
 
 def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -117,3 +119,19 @@ def test_sigterm_during_the_guards_look_leaves_a_checkpoint_within_seconds(tmp_p
     assert process.returncode == 143, said
     assert checkpoint[0].name == "step-00000000", "the look had not ended"
     assert ended < 10 * max(1.0, load)
+
+
+def test_a_run_that_takes_too_long_is_stopped_and_can_be_gone_on_with(tmp_path: Path) -> None:
+    texts = write_texts(tmp_path / "texts.txt")
+    long = LONG | {"pretrain.steps": 2_000_000, "pretrain.eval_every": 1_000_000}
+    process = start(tmp_path, texts, str(120 / 3600), **long)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 124, err
+    assert "longer than GDFLOW_TIMEOUT_HOURS allows" in err
+    assert "the same command resumes" in err
+    assert "Traceback" not in err
+    (work,) = tmp_path.glob("artifacts/.work/pretraining-*")
+    assert [*work.glob("step-*")]
+    assert Store(tmp_path / "artifacts").complaints() == {}
+    result = finished(start(tmp_path, texts, **LONG))
+    assert result["stages"]["tokens"]["state"] == "reused"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect.client.orchestration import get_client
 from small_run import SETTINGS, run, write_texts
 
 from flows.evaluate import evaluate
@@ -57,6 +58,15 @@ def test_a_run_gives_everything_it_should(home: Path, first: dict[str, Any]) -> 
     assert {each.kind for each in store.all()} == set(FIRST)
     assert store.complaints() == {}
     assert not list(store.root.glob(".drafts/*")) + list(store.root.glob(".work/*"))
+
+
+def test_report_and_data_docs_are_linked_in_prefect(first: dict[str, Any]) -> None:
+    with get_client(sync_client=True) as client:
+        links = [(each.key, str(each.data)) for each in client.read_artifacts()]
+    for key, path in (("report", first["report"]), ("data-docs", first["data_docs"])):
+        address = Path(path).as_uri()
+        assert [f"]({address})" in data for name, data in links if name == key and address in data] == [True], "once"
+        assert Path(path).exists()
 
 
 def test_the_same_again_is_reused(home: Path, first: dict[str, Any]) -> None:

@@ -1,9 +1,11 @@
 """The wrapper of every stage, round small real functions: built, reused, resumed, failed, stopped."""
 
+import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect import flow
@@ -15,6 +17,7 @@ from gdcore.artifacts import Ref
 from gdcore.errors import UserError
 from gdcore.progress import Progress
 from gdcore.runs import Run, Stage
+from gdcore.training.phases import logged
 from tasks import progress as progress_module
 from tasks.stage import build, stage, transient
 
@@ -167,7 +170,53 @@ def test_progress_reaches_prefect(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     with get_client(sync_client=True) as client:
         found = [each for each in client.read_artifacts() if each.key == "counting-progress"]
     assert found[-1].data == 100.0
-    assert found[-1].description == "4 of 4 · counting"
+    count, rate, note = str(found[-1].description).split(" · ")
+    assert (count, note) == ("4 of 4", "counting")
+    assert re.fullmatch(r"[\d.,]+ a second", rate)
+
+
+def test_how_fast_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 100.0, 102.0, 110.0, 111.0, 112.0])  # made, then once for each line below
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
+    pace = progress_module._Pace()
+    assert pace.words(Progress(500, 5000)) == "500 of 5,000", "a resumed stage has not done them all just now"
+    assert pace.words(Progress(501, 5000)) == "501 of 5,000 · 0.5 a second · 2:29:58 left"
+    assert pace.words(Progress(700, 5000, "loss 1")) == "700 of 5,000 · 20 a second · 0:03:35 left · loss 1"
+    assert pace.words(Progress(1, 10)) == "1 of 10", "something else is counted"
+    assert pace.words(Progress(3, 10)) == "3 of 10 · 2 a second · 0:00:04 left"
+
+
+def test_readings_reach_prefect_while_training_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "ARTIFACT_SECONDS", 0.0)
+    seen: list[str] = []
+
+    def shown() -> list[str]:
+        with get_client(sync_client=True) as client:
+            return [str(each.data) for each in client.read_artifacts() if each.key == "playing-readings"]
+
+    def make(out: Path, work: Path) -> Iterator[Progress]:
+        def reports() -> Generator[dict[str, Any], None, None]:
+            yield {"step": 1, "generator_loss": 3.0}
+            yield {"step": 2, "generator_loss": 2.0, "guard_entropy": 4.5, "guard_coverage": 123.0}
+            seen.extend(shown())
+            yield {"step": 3, "generator_loss": 1.0}
+
+        yield from logged(reports(), 3, work)
+
+    @stage("playing")
+    def playing(run: Run) -> Stage:
+        return build(run, "playing", make, config={}, inputs={}, sources=[])
+
+    @flow
+    def once(run: Run) -> None:
+        playing(run)
+
+    once(run)
+    (table,) = seen
+    assert "| generator loss | 2 |" in table
+    assert "| guard entropy | 4.5 |" in table
+    assert "| guard coverage | 123 |" in table
+    assert shown() == seen, "nothing was read anew"
 
 
 def test_trying_again_is_for_what_may_pass() -> None:
