@@ -87,7 +87,7 @@ def serve(bundle: Path, how: str) -> None:
         serving.models._models = {}
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
     print(listening.getsockname()[1], flush=True)
-    asyncio.run(server(app, serving, "127.0.0.1", 0).serve([listening]))
+    server(app, serving, "127.0.0.1", 0).run([listening])
 
 
 class Server:

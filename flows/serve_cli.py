@@ -64,8 +64,6 @@ def serve(
 ) -> None:
     """Answer requests for texts over HTTP, as OpenAI's completions do; SIGTERM ends it when all are answered."""
     _check_installed()
-    import asyncio
-
     from gdcore.serving.keys import new_key as make_key
 
     if new_key:
@@ -96,7 +94,7 @@ def serve(
     sys.stdout.flush()
     # Of two threads that compute in turns each would wait 5 ms for the interpreter, ten times as long as a step takes.
     sys.setswitchinterval(0.0005)
-    asyncio.run(server(app, serving, host, port).serve([listening]))
+    server(app, serving, host, port).run([listening])
 
 
 def _written(bundle: Path, runtime: Path | None) -> Path:
@@ -116,6 +114,7 @@ def _written(bundle: Path, runtime: Path | None) -> Path:
 def _check_installed() -> None:
     try:
         import fastapi  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        import httptools  # noqa: F401  # pyright: ignore[reportUnusedImport]
         import prometheus_client  # noqa: F401  # pyright: ignore[reportUnusedImport]
         import uvicorn  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError as error:

@@ -144,7 +144,7 @@ def create_app(
 
     app = FastAPI(title="gdflow", version=serving.version, lifespan=lifespan, redoc_url=None)
     app.state.serving = serving
-    for router in (kserve.open_routes, kserve.routes, routes, work):
+    for router in (work, routes, kserve.open_routes, kserve.routes):  # looked through in this order
         app.include_router(router)
     if page:
         app.mount("/", Page(directory=page, html=True))

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gdcore.serving.admission import Serving
 from gdcore.serving.limits import Asgi
@@ -19,7 +19,7 @@ from gdcore.serving.limits import Asgi
 KEEP_ALIVE = 30
 """Seconds that a connection may be idle between requests."""
 LONGEST_HEAD = 32 * 1024
-"""Bytes of a request's line and headers."""
+"""Bytes of a request's line and headers; of what else stands between two pieces of a body, too."""
 
 
 class Server(uvicorn.Server):
@@ -48,29 +48,55 @@ class Server(uvicorn.Server):
 
 def server(app: Asgi, serving: Serving, host: str, port: int) -> Server:
     """A server that is yet to be run."""
-    seconds = serving.limits.body_seconds
+    limits = serving.limits
 
-    class Protocol(H11Protocol):
-        """A connection that must come to the point."""
+    class Protocol(HttpToolsProtocol):
+        """A connection that must come to the point, and take what it asked for."""
 
         _patience: asyncio.TimerHandle | None = None
+        _unread: asyncio.TimerHandle | None = None
+        _no_news = 0
+        """Bytes since a head was complete or a piece of a body came. The parser would keep any number of them."""
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._patience = self.loop.call_later(seconds, self._give_up)
+            self._patience = self.loop.call_later(limits.body_seconds, self._give_up)
+
+        def on_headers_complete(self) -> None:
+            super().on_headers_complete()
+            self._no_news = 0
+
+        def on_body(self, body: bytes) -> None:
+            super().on_body(body)
+            self._no_news = 0
 
         def data_received(self, data: bytes) -> None:
+            self._no_news += len(data)
             super().data_received(data)
+            if self._no_news > LONGEST_HEAD:
+                self.transport.close()
+                return
             idle = self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
             if not idle and self._patience:
                 self._patience.cancel()
                 self._patience = None
             elif idle and not self._patience:  # a further request has begun to come
-                self._patience = self.loop.call_later(seconds, self._give_up)
+                self._patience = self.loop.call_later(limits.body_seconds, self._give_up)
+
+        def pause_writing(self) -> None:
+            """Much of the answer waits for the client to read it, for which it has as long as for the whole."""
+            super().pause_writing()
+            self._unread = self.loop.call_later(limits.deadline, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            if self._unread:
+                self._unread.cancel()
+            super().resume_writing()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            if self._patience:
-                self._patience.cancel()
+            for timer in (self._patience, self._unread):
+                if timer:
+                    timer.cancel()
             super().connection_lost(exc)
 
         def _give_up(self) -> None:
@@ -85,12 +111,11 @@ def server(app: Asgi, serving: Serving, host: str, port: int) -> Server:
         http=Protocol,
         ws="none",
         lifespan="on",
-        loop="asyncio",
+        proxy_headers=False,
         access_log=False,
         log_config=None,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=LONGEST_HEAD,
     )
     return Server(config, serving)
