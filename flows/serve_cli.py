@@ -176,7 +176,7 @@ def _show_key(result: dict[str, Any]) -> None:
 
 
 def _show(result: dict[str, Any]) -> None:
-    typer.echo(f"Serving {', '.join(result['models'])} on {result['url']}; /docs says what can be asked.")
+    typer.echo(f"Serving {', '.join(result['models'])} on {result['url']}; /openapi.json says what can be asked.")
     if result["page"]:
         typer.echo("The page is at /.")
     if not result["keys"]:

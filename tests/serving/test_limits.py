@@ -152,6 +152,32 @@ def test_slow_and_broken_connections(running: Running, connected: Connect):
     assert running.http.get("/health").json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET /health HTTP/1.1\r\nx-long: ",
+        b"GET /",
+        b"POST /v1/next HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2;x=",
+        b"POST /v1/next HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-long: ",
+        b"GET /health HTTP/1.1\r\nhost: x\r\n\r\nGET /health HTTP/1.1\r\nx-long: ",
+    ],
+    ids=["header", "address", "chunk's extension", "trailer", "second of two"],
+)
+def test_what_has_no_end_is_broken_off(running: Running, connected: Connect, begun: bytes):
+    connection = connected()
+    with pytest.raises(ConnectionError):
+        connection.sendall(begun + b"x" * (64 << 20))
+
+
+def test_an_answer_that_nobody_reads(running: Running, connected: Connect):
+    connection = connected()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 400)  # more than the system keeps for us
+    time.sleep(2)
+    assert everything(connection).count(b"HTTP/1.1 200") < 400
+    assert running.http.get("/health").json() == {"status": "ok"}
+
+
 def test_a_connection_may_be_idle_between_requests(running: Running):
     with httpx.Client(base_url=running.url) as http:
         http.get("/health")
