@@ -44,9 +44,7 @@ async def serving_of(request: Request) -> Serving:
 Here = Annotated[Serving, Depends(serving_of)]
 
 
-async def permitted(
-    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-) -> None:
+async def permitted(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
     """Raises Refused for a request without a key, where keys are asked for."""
     if len(keys := request.app.state.serving.keys):
         owner = keys.owner(given.credentials) if given else None

@@ -1,4 +1,4 @@
-"""Bundles whose model is no recurrent generator, asked over a real socket: a transformer, a classifier, both at once."""
+"""Bundles whose model is no recurrent generator, asked over a real socket: a transformer, a classifier."""
 
 import json
 from collections.abc import Iterator
