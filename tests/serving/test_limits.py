@@ -4,7 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
@@ -114,17 +114,18 @@ def test_bodies_too_large(running: Running, connected: Connect):
 
 def test_slow_and_broken_connections(running: Running, connected: Connect):
     """Slow heads, slow bodies, silence, half-closed sockets, noise: each ends, and the server goes on."""
-    silent, head, body, drip = (connected() for _ in range(4))
+    silent, head, body, drip, dripping_body = (connected() for _ in range(5))
     head.sendall(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\nx-a: b\r\n")
     body.sendall(request(b'{"n"', length=100))
     drip.sendall(b"GET /health HTTP/1.1\r\n")
+    dripping_body.sendall(request(b'{"n"', length=100))
     for i in range(12):  # a byte now and then buys no time
         time.sleep(0.1)
-        try:
-            drip.sendall(b"x-%d: y\r\n" % i)
-        except OSError:
-            break
+        for connection, drop in ((drip, b"x-%d: y\r\n" % i), (dripping_body, b" ")):
+            with suppress(OSError):
+                connection.sendall(drop)
     assert everything(silent) == everything(head) == everything(drip) == b""
+    everything(dripping_body)
     answer = everything(body)
     assert b" 408 " in answer
     assert b"did not come within 0.5 seconds" in answer
