@@ -104,7 +104,7 @@ def report(loads: list[dict[str, Any]], options: argparse.Namespace) -> str:
     lines += ["|---|---|---|---|---|---|---|---|---|"]
     for each in loads:
         waits = " | ".join(" / ".join(f"{wait:.0f}" for wait in each["waits"][name]) for name in KINDS)
-        rate = f"{each['requests']:,} | {each['requests'] / each['seconds']:.0f} | {each['failures']}"
+        rate = f"{each['requests']:,} | {each['requests'] / each['seconds']:.1f} | {each['failures']}"
         busy = " → ".join(f"{load:.1f}" for load in each["load"])
         lines.append(f"| {each['clients']} | {each['seconds']:.0f} | {rate} | {waits} | {busy} |")
     most, name = loads[-1], options.out.name

@@ -65,6 +65,8 @@ def server(app: Asgi, serving: Serving, host: str, port: int) -> Server:
         def on_headers_complete(self) -> None:
             super().on_headers_complete()
             self._no_news = 0
+            # Who offers to speak HTTP/2 is answered in this protocol, once: the parser reads nothing behind an offer.
+            self.cycle.keep_alive = self.cycle.keep_alive and not self.parser.should_upgrade()
 
         def on_body(self, body: bytes) -> None:
             super().on_body(body)

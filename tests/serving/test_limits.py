@@ -181,6 +181,19 @@ def test_an_answer_that_nobody_reads(running: Running, connected: Connect):
     assert running.http.get("/health").json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize("body", [b'{"max_tokens": 1}', b""])
+def test_a_client_that_offers_http2(running: Running, connected: Connect, body: bytes):
+    """As Java's does, and curl: it gets HTTP/1.1, and is not left to wait on a connection that reads no further."""
+    method, path = ("POST", "/v1/completions") if body else ("GET", "/health")
+    head = f"{method} {path} HTTP/1.1", "host: x", "content-type: application/json", f"content-length: {len(body)}"
+    offer = "connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABkAAQAAP__"
+    connection = connected()
+    connection.sendall("\r\n".join([*head, *offer, "", ""]).encode() + body)
+    answer = everything(connection)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer
+
+
 def test_a_connection_may_be_idle_between_requests(running: Running):
     with httpx.Client(base_url=running.url) as http:
         http.get("/health")
