@@ -114,7 +114,6 @@ def _written(bundle: Path, runtime: Path | None) -> Path:
 def _check_installed() -> None:
     try:
         import fastapi  # noqa: F401  # pyright: ignore[reportUnusedImport]
-        import httptools  # noqa: F401  # pyright: ignore[reportUnusedImport]
         import prometheus_client  # noqa: F401  # pyright: ignore[reportUnusedImport]
         import uvicorn  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError as error:

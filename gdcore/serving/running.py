@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gdcore.serving.admission import Serving
 from gdcore.serving.limits import Asgi
@@ -19,7 +19,7 @@ from gdcore.serving.limits import Asgi
 KEEP_ALIVE = 30
 """Seconds that a connection may be idle between requests."""
 LONGEST_HEAD = 32 * 1024
-"""Bytes of a request's line and headers; of what else stands between two pieces of a body, too."""
+"""Bytes of a request's line and headers, or of what else is not complete yet."""
 
 
 class Server(uvicorn.Server):
@@ -50,34 +50,19 @@ def server(app: Asgi, serving: Serving, host: str, port: int) -> Server:
     """A server that is yet to be run."""
     limits = serving.limits
 
-    class Protocol(HttpToolsProtocol):
+    # httptools parses faster, but of a request that offers HTTP/2, as Java's client makes them, it loses the body.
+    class Protocol(H11Protocol):
         """A connection that must come to the point, and take what it asked for."""
 
         _patience: asyncio.TimerHandle | None = None
         _unread: asyncio.TimerHandle | None = None
-        _no_news = 0
-        """Bytes since a head was complete or a piece of a body came. The parser would keep any number of them."""
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._patience = self.loop.call_later(limits.body_seconds, self._give_up)
 
-        def on_headers_complete(self) -> None:
-            super().on_headers_complete()
-            self._no_news = 0
-            # Who offers to speak HTTP/2 is answered in this protocol, once: the parser reads nothing behind an offer.
-            self.cycle.keep_alive = self.cycle.keep_alive and not self.parser.should_upgrade()
-
-        def on_body(self, body: bytes) -> None:
-            super().on_body(body)
-            self._no_news = 0
-
         def data_received(self, data: bytes) -> None:
-            self._no_news += len(data)
             super().data_received(data)
-            if self._no_news > LONGEST_HEAD:
-                self.transport.close()
-                return
             idle = self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
             if not idle and self._patience:
                 self._patience.cancel()
@@ -119,5 +104,6 @@ def server(app: Asgi, serving: Serving, host: str, port: int) -> Server:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
     )
     return Server(config, serving)
