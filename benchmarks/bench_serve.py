@@ -1,62 +1,35 @@
-"""The server under load: continuous batching beside one run of generate.onnx per request, in turns, over real sockets.
+"""Continuous batching beside one run of generate.onnx per request: the server under load, over real sockets.
 
-    python -m benchmarks.bench_serve --seconds 600 --out benchmarks/results/2026-11-28_serve.md
+    python -m benchmarks.bench_serve --rounds 15 --out benchmarks/results/2026-11-28_serve.md
 
 Both servers are processes of their own with the same HTTP layer; each is loaded for `--slice` seconds at a time, in
-turns, so that what else the machine does strikes both. The model has random weights and never ends a text: clients ask
-for 1 to 2 × `--length` − 1 tokens, the same of both servers, over connections that stay, without pause. Then, for each
-concurrency, streams: until the first token, and until the last. Prints `serve_ratio ratio reach`, of tokens a second.
+turns, so that what else the machine does strikes both, and so does what the clients take of it. The model has random
+weights and never ends a text: clients ask for 1 to 2 × `--length` − 1 tokens, the same of both servers, over
+connections that stay, without pause. Races by the clock and by the servers' processor time, in tokens a second:
+`name ratio lowest highest reach` (`benchmarks.racing`).
 """
 
 import argparse
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+from benchmarks.racing import Pace, tell
+from benchmarks.served import Server, about, add_model_options, make_bundle
+
+OURS, THEIRS = "continuous batching", "one run"
 REACH = 2.5
 PERCENTILES = (50, 95, 99)
-
-
-def make_bundle(out: Path, options: argparse.Namespace) -> None:
-    """A word-level LSTM that nobody trained."""
-    import torch
-    from tokenizers import models
-
-    from gdcore.export import weights
-    from gdcore.export.bundle import graph_description
-    from gdcore.export.decode import decode_model
-    from gdcore.export.generation import generation_model
-    from gdcore.export.scoring import scoring_model
-    from gdcore.export.step import Step
-    from gdcore.generators import lstm
-    from gdcore.serving.manifest import write_manifest
-    from gdcore.tokenizer import EOS, MARK, SPECIALS, UNK, Tokenizer, assemble
-
-    torch.manual_seed(0)
-    config = lstm.Config(embedding_dim=options.embedding_dim, hidden_dim=options.hidden_dim)
-    generator = lstm.Generator(config, options.vocab_size, options.context).eval()
-    with torch.no_grad():
-        generator.output.bias[EOS] = -100
-    step = Step(generator, 20)
-    graphs = {"generate.onnx": generation_model, "decode.onnx": decode_model, "model.onnx": scoring_model}
-    built = {name: make(step, 20) for name, make in graphs.items()}
-    out.mkdir(parents=True)
-    weights.write(out, built, "weights.bin")
-    words = [*SPECIALS, *(f"{MARK}w{i}" for i in range(options.vocab_size - len(SPECIALS)))]
-    vocabulary = {word: i for i, word in enumerate(words)}
-    backend = assemble("word", models.WordLevel(vocabulary, SPECIALS[UNK]), lowercase=False)
-    Tokenizer(backend, {"kind": "word", "vocab_size": len(words)}).save(out)
-    about: dict[str, Any] = {"vocab_size": len(words), "context": options.context, "prompted": False, "license": ""}
-    write_manifest(out, about | {"graphs": {name: graph_description(model) for name, model in built.items()}})
 
 
 def serve(bundle: Path, how: str) -> None:
@@ -74,7 +47,7 @@ def serve(bundle: Path, how: str) -> None:
 
     sys.setswitchinterval(0.0005)
     app, serving = create_app({"m": bundle}, Limits(queue=4096))
-    if how == "one run":
+    if how == THEIRS:
         session, plain = Session(bundle), FastAPI()
 
         @plain.post("/v1/completions")
@@ -87,57 +60,23 @@ def serve(bundle: Path, how: str) -> None:
         serving.models._models = {}
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
     print(listening.getsockname()[1], flush=True)
-    asyncio.run(server(app, serving, "127.0.0.1", 0).serve([listening]))
+    server(app, serving, "127.0.0.1", 0).run([listening])
 
 
-class Server:
-    """One of the two, started."""
-
-    def __init__(self, bundle: Path, how: str) -> None:
-        self.how = how
-        command = [sys.executable, "-m", "benchmarks.bench_serve", "--serve", how, "--bundle", str(bundle)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert self.process.stdout
-        self.port = int(self.process.stdout.readline())
-
-    @property
-    def resident(self) -> float:
-        """MB of memory in use."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-    @property
-    def cpu(self) -> float:
-        """Seconds of processor time so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-class Result:
-    """What clients saw."""
+class Load:
+    """What clients saw of one server in one turn, and what it took of the processor."""
 
     def __init__(self) -> None:
-        self.statuses, self.tokens = Counter[int | str](), 0
+        self.statuses, self.tokens, self.waits = Counter[int | str](), 0, list[float]()
         self.seconds = self.cpu = 0.0
-        self.whole: list[float] = []
-        self.first: list[float] = []
-
-    def told(self, values: list[float]) -> str:
-        ordered = sorted(values) or [float("nan")]
-        return " / ".join(f"{1e3 * ordered[min(len(ordered) - 1, len(ordered) * p // 100)]:.0f}" for p in PERCENTILES)
-
-    @property
-    def errors(self) -> int:
-        return sum(number for status, number in self.statuses.items() if status != 200)
 
 
-async def client(port: int, until: float, stream: bool, seed: int, length: int, result: Result) -> None:
+async def client(port: int, until: float, seed: int, length: int, load: Load) -> None:
     """Asks again and again over one connection, with no more Python than that takes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
     while time.perf_counter() < until:
         seed += 1000
-        asked = {"seed": seed, "stream": stream, "max_tokens": 1 + seed * 7919 % (2 * length - 1)}
-        body = json.dumps(asked).encode()
+        body = json.dumps({"seed": seed, "max_tokens": 1 + seed * 7919 % (2 * length - 1)}).encode()
         head = (
             f"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
         )
@@ -145,114 +84,88 @@ async def client(port: int, until: float, stream: bool, seed: int, length: int, 
         try:
             writer.write(head.encode() + b"\r\n\r\n" + body)
             answer = await reader.readuntil(b"\r\n\r\n")
-            result.statuses[int(answer.split(b" ", 2)[1])] += 1
-            if stream:
-                await reader.readuntil(b"data: ")
-                result.first.append(time.perf_counter() - begun)
-                await reader.readuntil(b"0\r\n\r\n")
-            else:
-                size = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                result.tokens += json.loads(await reader.readexactly(size))["usage"]["completion_tokens"]
-            result.whole.append(time.perf_counter() - begun)
+            size = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            told = json.loads(await reader.readexactly(size))
+            load.statuses[int(answer.split(b" ", 2)[1])] += 1
+            load.tokens += told["usage"]["completion_tokens"]  # `+= await …` would look before it waits, and forget
+            load.waits.append(time.perf_counter() - begun)
         except (OSError, EOFError, LookupError) as error:
-            result.statuses[type(error).__name__] += 1
+            load.statuses[type(error).__name__] += 1
             reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
     writer.close()
 
 
-def load(server: Server, clients: int, seconds: float, stream: bool, length: int, result: Result) -> None:
-    """So many clients at a time, for so long."""
+def loaded(server: Server, clients: int, seconds: float, first: int, length: int) -> Load:
+    """So many clients at a time, for so long; `first` is where their seeds begin."""
+    load = Load()
 
     async def together() -> None:
         until = time.perf_counter() + seconds
-        await asyncio.gather(*(client(server.port, until, stream, i, length, result) for i in range(clients)))
+        await asyncio.gather(*(client(int(server.said), until, first + i, length, load) for i in range(clients)))
 
     begun, spent = time.perf_counter(), server.cpu
     asyncio.run(together())
-    result.seconds += time.perf_counter() - begun
-    result.cpu += server.cpu - spent
+    load.seconds, load.cpu = time.perf_counter() - begun, server.cpu - spent
+    return load
 
 
-def measure(bundle: Path, options: argparse.Namespace) -> list[str]:
-    """Both servers in turns, then streams; the lines of the report."""
-    ours, theirs = Server(bundle, "continuous batching"), Server(bundle, "one run")
-    results = {server.how: Result() for server in (ours, theirs)}
-    try:
-        for server in (ours, theirs):
-            load(server, options.clients, 2, False, options.length, Result())  # warm
-        before = ours.resident
-        rounds = max(1, round(options.seconds / options.slice / 2))
-        ratios = []
-        for _ in range(rounds):
-            rates = []
-            for server in (ours, theirs):
-                part = Result()
-                load(server, options.clients, options.slice, False, options.length, part)
-                whole = results[server.how]
-                whole.statuses += part.statuses
-                whole.tokens, whole.seconds = whole.tokens + part.tokens, whole.seconds + part.seconds
-                whole.whole, whole.cpu = whole.whole + part.whole, whole.cpu + part.cpu
-                rates.append(part.tokens / part.seconds)
-            ratios.append(rates[0] / rates[1])
-        after = ours.resident
-        lines = [
-            f"{options.clients} clients, {rounds} rounds of {options.slice:g} s each.",
-            "",
-            "| | requests/s | tokens/s | tokens per CPU-second | ms per request, p50 / p95 / p99 | errors |",
-            "|---|---|---|---|---|---|",
-        ]
-        for how, result in results.items():
-            figures = [len(result.whole) / result.seconds, result.tokens / result.seconds, result.tokens / result.cpu]
-            told = " | ".join(f"{figure:,.0f}" for figure in figures)
-            lines.append(f"| {how} | {told} | {result.told(result.whole)} | {result.errors} |")
-        ratio = sorted(ratios)[len(ratios) // 2]
-        ours_cpu, theirs_cpu = (result.tokens / result.cpu for result in results.values())
-        lines += ["", f"Ratio {ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) by the clock; reach {REACH}."]
-        lines += [f"Ratio {ours_cpu / theirs_cpu:.2f} by the servers' processor time."]
-        lines += [f"Memory of the server: {before:.0f} MB after warming up, {after:.0f} MB at the end.", ""]
-        lines += ["| streams at a time | ms to the first token, p50 / p95 / p99 | ms to the last | errors |"]
-        lines += ["|---|---|---|---|"]
-        for clients in options.concurrency:
-            result = Result()
-            load(ours, clients, options.slice, True, options.length, result)
-            lines.append(f"| {clients} | {result.told(result.first)} | {result.told(result.whole)} | {result.errors} |")
-        lines += ["", f"serve_ratio {ratio:.2f} {REACH}"]
-        return lines
-    finally:
-        for server in (ours, theirs):
-            server.process.terminate()
-            server.process.wait(60)
+def told(how: str, loads: list[Load]) -> str:
+    """A row of the table."""
+    waits = sorted(wait for load in loads for wait in load.waits)
+    seconds, cpu, tokens = (sum(getattr(load, name) for load in loads) for name in ("seconds", "cpu", "tokens"))
+    errors = sum(number for load in loads for status, number in load.statuses.items() if status != 200)
+    waited = " / ".join(f"{1e3 * waits[min(len(waits) - 1, len(waits) * p // 100)]:.0f}" for p in PERCENTILES)
+    figures = f"{len(waits) / seconds:,.0f} | {tokens / seconds:,.0f} | {tokens / cpu:,.0f}"
+    return f"| {how} | {figures} | {waited} | {errors} |"
+
+
+def race(bundle: Path, options: argparse.Namespace) -> None:
+    """Both servers in turns; prints the report."""
+    command = [sys.executable, "-m", "benchmarks.bench_serve", "--bundle", str(bundle), "--serve"]
+    with ExitStack() as stack:
+        servers = {how: stack.enter_context(Server([*command, how])) for how in (OURS, THEIRS)}
+        loads: dict[str, list[Load]] = {how: [] for how in servers}
+        for turn in range(options.rounds + 1):
+            for how, server in servers.items():
+                # Both are asked for the same texts, a turn's others than the one's before it.
+                loads[how].append(loaded(server, options.clients, options.slice, 64_000 * turn, options.length))
+        loads = {how: each[1:] for how, each in loads.items()}  # the first warms up
+    print(f"{options.clients} clients, {options.rounds} turns of {options.slice:g} s each.\n")
+    print("| | requests/s | tokens/s | tokens per CPU-second | ms per request, p50 / p95 / p99 | errors |")
+    print("|---|---|---|---|---|---|")
+    for how, each in loads.items():
+        print(told(how, each))
+    print("\n```")
+    for name, by in (("serve", "seconds"), ("serve_cpu", "cpu")):
+        paces = (Pace([load.tokens / getattr(load, by) for load in loads[how]]) for how in (OURS, THEIRS))
+        tell(name, "tokens", *paces, REACH)
+    print("```")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60, help="of load, both servers together")
-    parser.add_argument("--slice", type=float, default=5, help="seconds of load at a time")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each server that count")
+    parser.add_argument("--slice", type=float, default=5, help="seconds of a turn")
     parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 4, 16, 64])
-    parser.add_argument("--bundle", type=Path, help="instead of a model of random weights")
-    parser.add_argument("--vocab-size", type=int, default=5000)
-    parser.add_argument("--embedding-dim", type=int, default=128)
-    parser.add_argument("--hidden-dim", type=int, default=512)
-    parser.add_argument("--length", type=int, default=32, help="tokens of a text, on average")
-    parser.add_argument("--context", type=int, default=80)
+    add_model_options(parser)
     parser.add_argument("--out", type=Path, help="a Markdown file for the result")
-    parser.add_argument("--serve", choices=["continuous batching", "one run"], help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=[OURS, THEIRS], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         serve(options.bundle, options.serve)
         return
-    with tempfile.TemporaryDirectory() as folder:
+    report = StringIO()
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(report):
+        before = os.getloadavg()[0]
         if not (bundle := options.bundle):
             make_bundle(bundle := Path(folder) / "bundle", options)
-        lines = measure(bundle, options)
-    told = f"LSTM {options.embedding_dim}/{options.hidden_dim}, vocabulary {options.vocab_size}"
-    about = f"{options.bundle or told}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end."
-    print(about, *lines, sep="\n")
+        race(bundle, options)
+    command = f"python -m benchmarks.bench_serve {' '.join(sys.argv[1:])}"
+    head = f"{about(options)}; load {before:.1f} before, {os.getloadavg()[0]:.1f} at the end."
+    text = f"# Continuous batching, {time.strftime('%Y-%m-%d')}\n\n```\n{command}\n```\n\n{head}\n\n{report.getvalue()}"
+    print(text)
     if options.out:
-        command = f"python -m benchmarks.bench_serve {' '.join(sys.argv[1:])}"
-        head = [f"# The server, {time.strftime('%Y-%m-%d')}", "", "```", command, "```", "", about]
-        options.out.write_text("\n".join([*head, *lines[:-2]]) + "\n", "utf-8")
+        options.out.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

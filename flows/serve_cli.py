@@ -64,8 +64,6 @@ def serve(
 ) -> None:
     """Answer requests for texts over HTTP, as OpenAI's completions do; SIGTERM ends it when all are answered."""
     _check_installed()
-    import asyncio
-
     from gdcore.serving.keys import new_key as make_key
 
     if new_key:
@@ -96,7 +94,7 @@ def serve(
     sys.stdout.flush()
     # Of two threads that compute in turns each would wait 5 ms for the interpreter, ten times as long as a step takes.
     sys.setswitchinterval(0.0005)
-    asyncio.run(server(app, serving, host, port).serve([listening]))
+    server(app, serving, host, port).run([listening])
 
 
 def _written(bundle: Path, runtime: Path | None) -> Path:
@@ -177,7 +175,7 @@ def _show_key(result: dict[str, Any]) -> None:
 
 
 def _show(result: dict[str, Any]) -> None:
-    typer.echo(f"Serving {', '.join(result['models'])} on {result['url']}; /docs says what can be asked.")
+    typer.echo(f"Serving {', '.join(result['models'])} on {result['url']}; /openapi.json says what can be asked.")
     if result["page"]:
         typer.echo("The page is at /.")
     if not result["keys"]:

@@ -15,6 +15,7 @@ from small_corpus import write_corpus
 from gdcore import plugins
 from gdcore.contracts import Generator
 from gdcore.export.bundle import ExportConfig, export_bundle
+from gdcore.export.classifier import export_classifier
 from gdcore.export.step import Step
 from gdcore.tokenizer import Kind
 from gdcore.tokens import TokenizerConfig, build_tokens
@@ -94,12 +95,29 @@ def checkpoint(out: Path, discriminator: str | None = "cnn", vocab_size: int = 1
 
 
 @cache
-def exported(discriminator: str | None = "cnn", prompted: bool = False) -> Path:
+def exported(discriminator: str | None = "cnn", prompted: bool = False, name: str = "lstm") -> Path:
     """The folder of an export stage; its bundle lies in `bundle`."""
-    out = folder() / f"export-{discriminator}-{prompted}"
+    out = folder() / f"export-{name}-{discriminator}-{prompted}"
     vocab_size = json.loads((tokens(prompted) / "tokenizer_config.json").read_text())["vocab_size"]
-    model = checkpoint(out / "checkpoint", discriminator=discriminator, vocab_size=vocab_size)
+    model = checkpoint(out / "checkpoint", discriminator=discriminator, vocab_size=vocab_size, name=name)
     config, about = ExportConfig(parity_texts=60, license="CC0-1.0"), {"data": "made up"}
     for _ in export_bundle(config, model, model if discriminator else None, tokens(prompted), out, about):
         pass
     return out
+
+
+@cache
+def classifying() -> Path:
+    """A bundle that names the class of a text, of three."""
+    out, classes = folder() / "classifying", ["fruit", "none", "tool"]
+    vocab_size = json.loads((tokens() / "tokenizer_config.json").read_text())["vocab_size"]
+    config = plugins.load("discriminators", "cnn").Config(embedding_dim=16)
+    torch.manual_seed(0)
+    out.mkdir()
+    save_weights(build_discriminator(config, vocab_size, len(classes)), out / "classifier.safetensors")
+    about = {"by": "discriminator", "classifier": config.model_dump(mode="json"), "classes": classes}
+    about |= {"temperature": 1.0, "vocab_size": vocab_size, "context": CONTEXT}
+    (out / "config.json").write_text(json.dumps(about))
+    for _ in export_classifier(ExportConfig(parity_texts=60), out, tokens(), out, {"data": "made up"}):
+        pass
+    return out / "bundle"

@@ -1,6 +1,5 @@
 """A real server on a loopback port, in a thread of the tests' process."""
 
-import asyncio
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -46,7 +45,7 @@ def serve(bundles: Mapping[str, Path], limits: Limits | None = None, **options: 
     """A server until the block ends; it must then end by itself."""
     app, serving = create_app(bundles, limits, **options)
     running = server(app, serving, "127.0.0.1", 0)
-    thread = threading.Thread(target=lambda: asyncio.run(running.serve()))
+    thread = threading.Thread(target=running.run)
     thread.start()
     try:
         while not running.started:

@@ -36,28 +36,27 @@ class Serving:
         return "ok" if all(model.ready for model in self.models) else "failed"
 
 
-def serving_of(request: Request) -> Serving:
+async def serving_of(request: Request) -> Serving:
+    # Asynchronous, though it waits for nothing: what is not, FastAPI hands over to a thread, for each request.
     return request.app.state.serving
 
 
 Here = Annotated[Serving, Depends(serving_of)]
 
 
-async def permitted(
-    request: Request, here: Here, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-) -> None:
+async def permitted(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
     """Raises Refused for a request without a key, where keys are asked for."""
-    if len(here.keys):
-        owner = here.keys.owner(given.credentials) if given else None
+    if len(keys := request.app.state.serving.keys):
+        owner = keys.owner(given.credentials) if given else None
         if owner is None:
             what = "is not known" if given else "is missing: send it as `Authorization: Bearer KEY`"
             raise Refused(401, f"the API key {what}", "invalid_api_key")
         request.scope["told"]["key"] = owner
 
 
-async def admitted(here: Here) -> None:
+async def admitted(request: Request) -> None:
     """Raises Refused while the server drains."""
-    if here.draining:
+    if request.app.state.serving.draining:
         raise Refused(503, "the server is about to stop: ask another, or again later", "draining", seconds=5)
 
 

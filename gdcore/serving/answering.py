@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from gdcore.serving.completing import Completing, completing
 from gdcore.serving.limits import Limits, Refused
 from gdcore.serving.models import Model
-from gdcore.serving.schema import Choice, Completion, CompletionRequest, Score, ScoreRequest, SpanOf
+from gdcore.serving.schema import Completion, CompletionRequest, Score, ScoreRequest, SpanOf
 from gdcore.serving.session import Session
 
 Finder = Callable[[str | None], Model]
@@ -47,18 +47,23 @@ async def streamed(find: Finder, asked: CompletionRequest, request: Request, lim
 async def _events(work: Completing, request: Request) -> AsyncIterator[bytes]:
     start, first = time.perf_counter(), True
     usage = work.asked.stream_options and work.asked.stream_options.include_usage
-    head = _head(work) | ({"usage": None} if usage else {})
+    none_yet = {"usage": None} if usage else {}
+    before = json.dumps(_head(work)).removesuffix("}")  # the same in every event
+
+    def event(**rest: Any) -> bytes:
+        return f"data: {before}, {json.dumps(rest).removeprefix('{')}\n\n".encode()
+
     try:
         async for choice in work.pieces():
             if first:
                 work.model.metrics.first.labels(work.model.name).observe(time.perf_counter() - start)
                 first = False
-            yield _event({**head, "choices": [choice.model_dump()]})
+            yield event(choices=[choice.model_dump()], **none_yet)
         if usage:
-            yield _event({**head, "choices": list[Choice](), "usage": work.usage().model_dump()})
+            yield event(choices=[], usage=work.usage().model_dump())
         yield DONE
     except Refused as error:
-        yield _event(error.body)
+        yield f"data: {json.dumps(error.body)}\n\n".encode()
     finally:
         work.let_go()
         _count(work, request, start)
@@ -93,10 +98,6 @@ def _head(work: Completing) -> dict[str, Any]:
         "created": int(time.time()),
         "model": work.model.name,
     }
-
-
-def _event(body: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(body)}\n\n".encode()
 
 
 def _count(work: Completing, request: Request, start: float) -> None:

@@ -142,9 +142,10 @@ def create_app(
         serving.models.retire()
         await serving.models.ended()
 
-    app = FastAPI(title="gdflow", version=serving.version, lifespan=lifespan, redoc_url=None)
+    # No pages about the routes: FastAPI's would load their scripts from other hosts into the visitor's browser.
+    app = FastAPI(title="gdflow", version=serving.version, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.serving = serving
-    for router in (kserve.open_routes, kserve.routes, routes, work):
+    for router in (work, routes, kserve.open_routes, kserve.routes):  # looked through in this order
         app.include_router(router)
     if page:
         app.mount("/", Page(directory=page, html=True))

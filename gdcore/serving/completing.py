@@ -85,7 +85,8 @@ class Completing:
             for i, prompt in enumerate(prompts)
             for j in range(self.best_of)
         ]
-        self._changed, self._until = asyncio.Event(), asyncio.get_running_loop().time() + limits.deadline
+        self._changed, self._late = asyncio.Event(), False
+        self._alarm = asyncio.get_running_loop().call_later(limits.deadline, self._ring)
         for draft in self.drafts:
             model.post.expect(draft.writing, self._changed, asked.stream)
         try:
@@ -97,6 +98,7 @@ class Completing:
 
     def let_go(self) -> None:
         """No longer want what is not written yet; its slots become free."""
+        self._alarm.cancel()
         for draft in self.drafts:
             draft.writing.cancelled = True
             self.model.post.forget(draft.writing)
@@ -149,16 +151,19 @@ class Completing:
 
     async def _change(self) -> None:
         """Wait until a text has gone on or ended. Raises Refused after the deadline, or where the model has failed."""
-        try:
-            async with asyncio.timeout_at(self._until):
-                await self._changed.wait()
-        except TimeoutError:
+        await self._changed.wait()
+        self._changed.clear()
+        if self._late:
             seconds = self._limits.deadline
             message = f"it took longer than {seconds:g} seconds, the server's deadline: ask for fewer or shorter texts"
-            raise Refused(504, message, "deadline") from None
-        self._changed.clear()
+            raise Refused(504, message, "deadline")
         if any(draft.writing.cancelled for draft in self.drafts):
             raise Refused(503, "the model has failed; the server's log says why", "model_failed")
+
+    def _ring(self) -> None:
+        """At the deadline: one alarm a request, for to set one a token takes longer than to tell the token."""
+        self._late = True
+        self._changed.set()
 
     async def _best(self) -> list[Draft]:
         """The `n` best of each prompt's candidates."""

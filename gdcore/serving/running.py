@@ -19,7 +19,7 @@ from gdcore.serving.limits import Asgi
 KEEP_ALIVE = 30
 """Seconds that a connection may be idle between requests."""
 LONGEST_HEAD = 32 * 1024
-"""Bytes of a request's line and headers."""
+"""Bytes of a request's line and headers, or of what else is not complete yet."""
 
 
 class Server(uvicorn.Server):
@@ -48,16 +48,18 @@ class Server(uvicorn.Server):
 
 def server(app: Asgi, serving: Serving, host: str, port: int) -> Server:
     """A server that is yet to be run."""
-    seconds = serving.limits.body_seconds
+    limits = serving.limits
 
+    # httptools parses faster, but of a request that offers HTTP/2, as Java's client makes them, it loses the body.
     class Protocol(H11Protocol):
-        """A connection that must come to the point."""
+        """A connection that must come to the point, and take what it asked for."""
 
         _patience: asyncio.TimerHandle | None = None
+        _unread: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._patience = self.loop.call_later(seconds, self._give_up)
+            self._patience = self.loop.call_later(limits.body_seconds, self._give_up)
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
@@ -66,11 +68,22 @@ def server(app: Asgi, serving: Serving, host: str, port: int) -> Server:
                 self._patience.cancel()
                 self._patience = None
             elif idle and not self._patience:  # a further request has begun to come
-                self._patience = self.loop.call_later(seconds, self._give_up)
+                self._patience = self.loop.call_later(limits.body_seconds, self._give_up)
+
+        def pause_writing(self) -> None:
+            """Much of the answer waits for the client to read it, for which it has as long as for the whole."""
+            super().pause_writing()
+            self._unread = self.loop.call_later(limits.deadline, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            if self._unread:
+                self._unread.cancel()
+            super().resume_writing()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            if self._patience:
-                self._patience.cancel()
+            for timer in (self._patience, self._unread):
+                if timer:
+                    timer.cancel()
             super().connection_lost(exc)
 
         def _give_up(self) -> None:
@@ -85,7 +98,7 @@ def server(app: Asgi, serving: Serving, host: str, port: int) -> Server:
         http=Protocol,
         ws="none",
         lifespan="on",
-        loop="asyncio",
+        proxy_headers=False,
         access_log=False,
         log_config=None,
         server_header=False,

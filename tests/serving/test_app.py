@@ -186,6 +186,7 @@ def test_kserve_and_models(running: Running):
     assert {"name": "prompt_ids", "datatype": "INT64", "shape": [-1, -1]} in about["inputs"]
     assert running.http.get("/v2/models/other").status_code == 404
     assert running.http.get("/nowhere").json()["error"]["code"] == "http"
+    assert running.http.get("/docs").status_code == 404
     paths = get("/openapi.json")["paths"]
     assert "429" in paths["/v1/completions"]["post"]["responses"]
 

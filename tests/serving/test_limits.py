@@ -4,7 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
@@ -114,17 +114,18 @@ def test_bodies_too_large(running: Running, connected: Connect):
 
 def test_slow_and_broken_connections(running: Running, connected: Connect):
     """Slow heads, slow bodies, silence, half-closed sockets, noise: each ends, and the server goes on."""
-    silent, head, body, drip = (connected() for _ in range(4))
+    silent, head, body, drip, dripping_body = (connected() for _ in range(5))
     head.sendall(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\nx-a: b\r\n")
     body.sendall(request(b'{"n"', length=100))
     drip.sendall(b"GET /health HTTP/1.1\r\n")
+    dripping_body.sendall(request(b'{"n"', length=100))
     for i in range(12):  # a byte now and then buys no time
         time.sleep(0.1)
-        try:
-            drip.sendall(b"x-%d: y\r\n" % i)
-        except OSError:
-            break
+        for connection, drop in ((drip, b"x-%d: y\r\n" % i), (dripping_body, b" ")):
+            with suppress(OSError):
+                connection.sendall(drop)
     assert everything(silent) == everything(head) == everything(drip) == b""
+    everything(dripping_body)
     answer = everything(body)
     assert b" 408 " in answer
     assert b"did not come within 0.5 seconds" in answer
@@ -150,6 +151,47 @@ def test_slow_and_broken_connections(running: Running, connected: Connect):
     reset.close()
     assert running.idle()
     assert running.http.get("/health").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET /health HTTP/1.1\r\nx-long: ",
+        b"GET /",
+        b"POST /v1/next HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2;x=",
+        b"POST /v1/next HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-long: ",
+        b"GET /health HTTP/1.1\r\nhost: x\r\n\r\nGET /health HTTP/1.1\r\nx-long: ",
+    ],
+    ids=["header", "address", "chunk's extension", "trailer", "second of two"],
+)
+def test_what_has_no_end_is_broken_off(running: Running, connected: Connect, begun: bytes):
+    connection = connected()
+    with pytest.raises(ConnectionError):
+        connection.sendall(begun + b"x" * (64 << 20))
+
+
+def test_an_answer_that_nobody_reads(running: Running, connected: Connect):
+    connection = connected()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 400)  # more than the system keeps for us
+    with pytest.raises(ConnectionError):
+        for _ in range(200):
+            time.sleep(0.1)
+            connection.sendall(b"x")
+    assert running.http.get("/health").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("body", [b'{"max_tokens": 1}', b""])
+def test_a_client_that_offers_http2(running: Running, connected: Connect, body: bytes):
+    """As Java's does, and curl: it is answered in HTTP/1.1, its body read, and may ask again."""
+    method, path = ("POST", "/v1/completions") if body else ("GET", "/health")
+    head = f"{method} {path} HTTP/1.1", "host: x", "content-type: application/json", f"content-length: {len(body)}"
+    offer = "connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABkAAQAAP__"
+    connection = connected()
+    connection.sendall("\r\n".join([*head, *offer, "", ""]).encode() + body)
+    assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    connection.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert b"HTTP/1.1 200" in everything(connection)
 
 
 def test_a_connection_may_be_idle_between_requests(running: Running):
