@@ -11,7 +11,7 @@ import polars as pl
 from great_expectations.core import ExpectationSuite, ExpectationValidationResult
 
 from gdcore.errors import UserError
-from gdcore.facts import ValidationConfig, main_scripts, measure, parts, split_facts, twins
+from gdcore.facts import BATCH_ROWS, ValidationConfig, main_scripts, measure, parts, split_facts, twins
 from gdcore.progress import Progress
 from gdcore.tokens import SPLITS
 from tasks.expectations import corpus as of_corpus
@@ -112,16 +112,16 @@ def write_quarantine(evaluations: list[Evaluation], corpus: Path, out: Path) -> 
 
 
 def with_texts(rows: pl.DataFrame, corpus: Path, length: int | None = None) -> pl.DataFrame:
-    """Add the texts of some rows, or so many characters of each, in their order."""
-    found = [
-        pl.scan_parquet(corpus / f"{split}.parquet")
-        .select(pl.col("text").str.slice(0, length))
-        .with_row_index("row")
-        .with_columns(row=pl.col("row").cast(pl.Int64), split=pl.lit(split))
-        .join(rows.filter(pl.col("split") == split).select(*KEY).unique().lazy(), on=KEY, how="semi")
-        .collect(engine="streaming")
-        for split in SPLITS
-    ]
+    """Add the texts of some rows, or so many characters of each, in their order.
+
+    The corpus is read a block at a time, and only where there are such rows: a join would hold all its texts.
+    """
+    found = [pl.DataFrame(schema={"split": pl.String, "row": pl.Int64, "text": pl.String})]
+    wanted = rows.select(*KEY, block=pl.col("row") // BATCH_ROWS).unique().sort("block", "row")
+    for (split, block), some in wanted.group_by("split", "block", maintain_order=True):
+        first = int(block) * BATCH_ROWS
+        texts = pl.scan_parquet(corpus / f"{split}.parquet").select("text").slice(first, BATCH_ROWS).collect()["text"]
+        found.append(some.select(*KEY, text=texts.gather(some["row"] - first).str.slice(0, length)))
     return rows.join(pl.concat(found), on=KEY, how="left", maintain_order="left")
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,11 +13,11 @@ from small_corpus import write_corpus
 
 from gdcore.errors import UserError
 from gdcore.facts import ValidationConfig
-from gdcore.tokens import TokenizerConfig, build_tokens
+from gdcore.tokens import SPLITS, TokenizerConfig, build_tokens
 from tasks.expectations import corpus as of_corpus
 from tasks.expectations import splits as of_splits
 from tasks.expectations import tokens as of_tokens
-from tasks.expectations.judge import validate
+from tasks.expectations.judge import validate, with_texts
 
 SENTENCE = "the a small old red dog cat bird man tree house sees finds likes near under with and quickly today"
 WORDS = SENTENCE.split()
@@ -206,3 +207,14 @@ def test_the_defaults_suit_all_kinds_of_writing(name, tmp_path):
     _, rules = run(tmp_path, train, valid, test, context=40, batch_size=8, segmentation=segmentation)
     assert {rule for rule, result in rules.items() if not result["success"]} == {"small_held_out"}
     assert sum(result["unexpected_count"] for rule, result in rules.items() if rule != "small_held_out") <= 2
+
+
+def test_texts_are_found_in_whatever_block_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.expectations.judge.BATCH_ROWS", 3)
+    for split in SPLITS:
+        pl.DataFrame({"text": [f"{split} {i}" for i in range(8)]}).write_parquet(tmp_path / f"{split}.parquet")
+    asked = [("test", 7), ("train", 0), ("train", 5), ("test", 2), ("train", 0), ("valid", 3)]
+    rows = pl.DataFrame(asked, ["split", "row"], orient="row")
+    assert with_texts(rows, tmp_path)["text"].to_list() == [f"{split} {row}" for split, row in asked]
+    assert with_texts(rows, tmp_path, 5)["text"].to_list() == ["test ", "train", "train", "test ", "train", "valid"]
+    assert with_texts(rows.clear(), tmp_path).is_empty()
