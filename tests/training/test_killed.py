@@ -13,7 +13,7 @@ from toy_training import finetune_into, pretrain_into
 PHASES = ("pretraining", "finetuning_gad")
 # Children of a process that has only imported: it never computed, and has no threads that a fork would lose.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["toy_training"])
+PROCESSES.set_forkserver_preload(["gdcore.training.phases", "gdcore.objectives.gad", "gdcore.generators.lstm"])
 
 
 def train(root: Path, phase: str, fatal: int) -> None:
@@ -57,4 +57,4 @@ def test_killed_before_any_change(tmp_path: Path, phase: str) -> None:
         assert ended(root, phase) == 0
         assert contents(root / phase) == contents(calm / phase), f"killed before change {fatal}"
         shutil.rmtree(root)
-    assert fatal > 40, "a phase makes more changes than that"
+    assert fatal > 30, "a phase makes more changes than that"
