@@ -175,7 +175,7 @@ def test_an_answer_that_nobody_reads(running: Running, connected: Connect):
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 400)  # more than the system keeps for us
     with pytest.raises(ConnectionError):
-        for _ in range(200):
+        for _ in range(600):
             time.sleep(0.1)
             connection.sendall(b"x")
     assert running.http.get("/health").json() == {"status": "ok"}
