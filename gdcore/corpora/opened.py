@@ -92,10 +92,12 @@ class Opened:
         """The next bytes, unpacked. Raises UserError for a file that unpacks to far more than text does."""
         if not self.codec:
             return self.raw.read(size)
-        data = self._read(size)
-        self.given += len(data)
-        check_unpacked(self.path, self.given, self.taken)
-        return data
+        data = bytearray()  # codecs give little at a time, and whoever asks for a block works on it as a whole
+        while len(data) < size and (more := self._read(size - len(data))):
+            data += more
+            self.given += len(more)
+            check_unpacked(self.path, self.given, self.taken)
+        return bytes(data)
 
     def _read(self, size: int) -> bytes:
         if self.flaw:
