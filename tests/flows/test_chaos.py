@@ -4,7 +4,7 @@
 
 Each round starts on an empty home. A process is killed at a random one of its changes to the home, or by the clock
 (`chaos_child`); a new one goes on and is killed in its turn, until one comes to the end. Rounds go on until there have
-been enough kills.
+been enough kills, and some in every stage.
 """
 
 import json
@@ -85,7 +85,7 @@ def test_a_run_killed_anywhere_ends_as_if_nobody_had(
     assert status == 0, said
     expected, counts = contents(calm), _counts(calm)
     draw, kills, rounds = random.Random(0), Counter[str](), 0
-    while kills.total() < wanted:
+    while kills.total() < wanted or not kills.keys() >= set(STAGES):
         rounds += 1
         home = tmp_path / f"round{rounds}"
         home.mkdir()
@@ -105,7 +105,6 @@ def test_a_run_killed_anywhere_ends_as_if_nobody_had(
         assert left == []
         assert not [path for path in home.rglob("*") if path.name.endswith((".partial", ".draft"))]
     print(f"\n{kills.total()} kills in {rounds} rounds, by the stage under way: {dict(kills)}")
-    assert set(STAGES) <= kills.keys(), "every stage was struck"
 
 
 def _counts(home: Path) -> Any:
