@@ -8,7 +8,7 @@ from typer import Option
 
 from flows.champion_cli import chosen_bundle
 from flows.console import answer
-from flows.options import HERE, NONE, Bundle, Champion, ChampionName, Home, Int8, Json
+from flows.options import HERE, NONE, Bundle, Champion, ChampionName, Home, Int8, Json, precision
 from gdcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def generate(
         raise UserError("--prompts goes with --out: what it answers is written to a file")
     from gdcore.serving.session import Session
 
-    session = Session(folder, precision="int8" if int8 else "float32")
+    session = Session(folder, precision=precision(int8))
     if session.prompted and not prompt:
         raise UserError("this model answers prompts: give --prompt TEXT")
     for text in prompt:
@@ -117,9 +117,10 @@ def _in_bulk(
 
     asked = bulk.prompts_of(prompts, column) if prompts else bulk.unprompted(num)
     source = file_digest(prompts) if prompts else ""
-    precision = "int8" if int8 else "float32"
     with bar("generation") as show:
-        for progress in bulk.generate(bundle, out, asked, None if prompts else num, seed, decoding, source, precision):
+        for progress in bulk.generate(
+            bundle, out, asked, None if prompts else num, seed, decoding, source, precision(int8)
+        ):
             show(progress)
     return {"file": str(out), "bundle": str(bundle.resolve()), "seed": seed, **bulk.summary(out)}
 

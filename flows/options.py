@@ -1,7 +1,7 @@
 """Options that several commands share, and their defaults."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typer import Option
 
@@ -29,3 +29,8 @@ Seed = Annotated[int, Option(min=0, help="Seed of every random choice.")]
 
 HERE = Path()
 NONE: list[str] = []
+
+
+def precision(int8: bool) -> Literal["float32", "int8"]:
+    """Which of a bundle's graphs `--int8` asks for, as `Session` takes it."""
+    return "int8" if int8 else "float32"

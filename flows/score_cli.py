@@ -8,7 +8,7 @@ from typer import Argument, Option
 
 from flows.champion_cli import chosen_bundle
 from flows.console import answer
-from flows.options import HERE, Bundle, Champion, ChampionName, Home, Int8, Json, PromptColumn
+from flows.options import HERE, Bundle, Champion, ChampionName, Home, Int8, Json, PromptColumn, precision
 
 EXAMPLES = """Examples:\n
     gdflow score texts.txt --out scores.parquet\n
@@ -34,7 +34,7 @@ def score(
 
     folder = chosen_bundle(bundle, champion, name, home)
     with bar("scoring") as show:
-        for progress in scoring.score(folder, texts, out, text_column, prompt_column, "int8" if int8 else "float32"):
+        for progress in scoring.score(folder, texts, out, text_column, prompt_column, precision(int8)):
             show(progress)
     answer({"file": str(out), "bundle": str(folder.resolve()), **scoring.summary(out)}, json, _show)
 

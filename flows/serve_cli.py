@@ -11,7 +11,7 @@ from typer import Option
 
 from flows.champion_cli import champion_bundle
 from flows.console import answer, settings
-from flows.options import HERE, NONE, Home, Int8, Json
+from flows.options import HERE, NONE, Home, Int8, Json, precision
 from gdcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ def serve(
     bundles = _named(given, home) | {name: where() for name, where in followed.items()}
     log_json()
     folder = _written(next(iter(bundles.values())), runtime) if page or runtime else None
-    precision = "int8" if int8 else "float32"
-    app, serving = create_app(bundles, limits, _keys(keys, key_hashes), cors, followed, precision, folder)
+    app, serving = create_app(bundles, limits, _keys(keys, key_hashes), cors, followed, precision(int8), folder)
     listening = _listen(host, port)
     address, taken = listening.getsockname()[:2]
     url = f"http://{f'[{address}]' if ':' in address else address}:{taken}"

@@ -9,8 +9,8 @@ generate.int8.onnx  decode.int8.onnx  model.int8.onnx  weights.int8.bin   the sa
 tokenizer.json  tokenizer_config.json           text ↔ ids
 parity.json                                     how closely the graphs agree with torch
 showcase.json                                   what its page shows besides, where the model was evaluated
-model_card.md                                   the same for people to read
 manifest.json                                   what all this is; digests of every file
+model_card.md                                   the same for people to read
 ```
 The same checkpoint gives the same bytes. A model in Llama's layout lies beside the bundle, in the folder `huggingface`,
 as other programs open it (`gdcore.export.llama`; where asked for `gdcore.export.llama_gguf`, `gdcore.export.genai`).

@@ -18,6 +18,7 @@ import torch
 from gdcore import plugins, ranks
 from gdcore.batches import BatchStream, collate, ordered_batches
 from gdcore.contracts import Module
+from gdcore.durable import replace
 from gdcore.errors import UserError
 from gdcore.networks import latent
 from gdcore.networks.reconstruction import study
@@ -206,9 +207,7 @@ def resume(state: Resumable, work: Path) -> None:
         report = json.loads(line) if line.endswith("\n") else {"step": math.inf}  # half a line
         return report["step"] <= state.step and (alarmed or "alarm" not in report)
 
-    draft = path.with_suffix(".partial")
-    draft.write_text("".join(filter(known, path.read_text().splitlines(keepends=True))))
-    draft.replace(path)
+    replace(path, "".join(filter(known, path.read_text("utf-8").splitlines(keepends=True))))
 
 
 def stopped_early(state: Resumable, config: PretrainConfig) -> bool:

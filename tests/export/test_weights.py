@@ -47,7 +47,7 @@ def test_tensors_begin_at_pages(tmp_path: Path):
     weights.write(tmp_path, {"a.onnx": product(*matrices), "b.onnx": product(*matrices)}, "shared.bin")
     stored = (tmp_path / "shared.bin").read_bytes()
     assert stored == matrices[0].tobytes() + matrices[1].tobytes(), "4,096 bytes each: a page"
-    (big,) = [np.ones((32, 33), np.float32)]
+    big = np.ones((32, 33), np.float32)
     weights.write(tmp_path, {"a.onnx": _pair(big, matrices[0]), "b.onnx": _pair(big, matrices[0])}, "padded.bin")
     stored = (tmp_path / "padded.bin").read_bytes()
     assert stored == big.tobytes() + bytes(2 * weights.PAGE - big.nbytes) + matrices[0].tobytes()
