@@ -2,7 +2,7 @@
 
 A text of train that is similar to an earlier one of train is `similar`; one of train or valid that is similar to a text
 of a later split is `leaked_similar`: it is the earlier split that gives it up, so that a benchmark's test set stays as
-it is. What the plain rule of `gdcore.facts.twins` has found already takes no part.
+it is. A text that is not kept anyway takes no part: nothing goes for its sake.
 
 Shapes: N texts, S suspects (`gdcore.resemblance.buckets`), B bands.
 """
@@ -55,18 +55,19 @@ def add_similar(
     within_train: bool,
     corpus: Path,
     folder: Path,
-    leaked: Mapping[str, NDArray[np.bool_]],
+    kept: Mapping[str, NDArray[np.bool_]],
     part_texts: int = PART_TEXTS,
 ) -> Generator[Progress, None, Similar]:
     """Add `similar` (null outside train) and `leaked_similar` to the facts in `folder`.
 
-    `within_train`: whether texts of train are compared with one another too. `leaked`: of each split who leaks `(N,)`;
-    what leaks by similarity is added to it. How texts are cut into parts and blocks makes no difference.
+    `kept`: which texts of each split take part `(N,)`. `within_train`: whether texts of train are compared with one
+    another too. How texts are cut into parts and blocks makes no difference.
     """
-    chosen = [part for split in ORDER for part in _parts(folder, split, within_train)]
+    chosen = [part for split in ORDER for part in _parts(folder, split, kept[split])]
     links_SB = yield from _suspects(chosen, similarity, corpus, folder, part_texts)
     rows_S = np.concatenate([part.first + np.flatnonzero(part.chosen) for part in chosen])
-    splits_S = np.repeat([SPLITS.index(part.split) for part in chosen], [part.chosen.sum() for part in chosen])
+    numbers = np.array([SPLITS.index(part.split) for part in chosen], np.uint8)
+    splits_S = np.repeat(numbers, [part.chosen.sum() for part in chosen])
     starts = {split: int((splits_S > SPLITS.index(split)).sum()) for split in SPLITS}
     with Comparison(similarity, links_SB, starts, within_train, folder) as comparison:
         for part in chosen:
@@ -86,7 +87,7 @@ def add_similar(
         },
         schema_overrides={"split": pl.String, "like_split": pl.String},
     )
-    _add(pairs, folder, leaked)
+    _add(pairs, folder)
     return Similar(pairs, comparison.compared_in_part)
 
 
@@ -114,16 +115,17 @@ def _suspects(
     return links_SB
 
 
-def _parts(folder: Path, split: str, within_train: bool) -> list[Part]:
-    """The texts of a split, a file of facts at a time, without those that the plain rule takes out."""
-    found: list[Part] = []
-    for path in parts(folder, split):
-        facts = pl.read_parquet(path, columns=["near_duplicate", "leaked"])
-        out = facts["leaked"]
-        if within_train and split == "train":
-            out = out | facts["near_duplicate"]
-        found.append(Part(split, int(path.name.split(".")[1]), ~out.to_numpy()))
-    return found
+def _parts(folder: Path, split: str, kept_N: NDArray[np.bool_]) -> list[Part]:
+    """The kept texts of a split, a file of facts at a time."""
+    firsts = [_first(path) for path in parts(folder, split)]
+    return [
+        Part(split, first, some_N.copy()) for first, some_N in zip(firsts, np.split(kept_N, firsts[1:]), strict=True)
+    ]
+
+
+def _first(path: Path) -> int:
+    """The row of a file's first text."""
+    return int(path.name.split(".")[1])
 
 
 def _gists(corpus: Path, part: Part) -> pl.Series:
@@ -132,15 +134,14 @@ def _gists(corpus: Path, part: Part) -> pl.Series:
     return some.select(gist=gist())["gist"]
 
 
-def _add(pairs: pl.DataFrame, folder: Path, leaked: Mapping[str, NDArray[np.bool_]]) -> None:
+def _add(pairs: pl.DataFrame, folder: Path) -> None:
     """Write the two columns."""
     for split in SPLITS:
         of_split = pairs.filter(pl.col("split") == split)
         own = of_split["like_split"] == split
-        leaked[split][of_split["row"].filter(~own).to_numpy()] = True
         for path in parts(folder, split):
             frame = pl.read_parquet(path)
-            rows = of_split["row"] - int(path.name.split(".")[1])
+            rows = of_split["row"] - _first(path)
             here = (rows >= 0) & (rows < len(frame))
             similar_N, leaked_N = np.zeros((2, len(frame)), bool)
             similar_N[rows.filter(here & own).to_numpy()] = True

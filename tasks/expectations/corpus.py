@@ -1,4 +1,4 @@
-"""What a single text must be like. Rows: texts (`gdcore.facts.text_facts`, `twins`, `gdcore.resemblance.similar`)."""
+"""What a single text must be like. Rows: texts (`gdcore.facts.text_facts` and `twins`)."""
 
 from great_expectations.expectations.expectation import Expectation
 
@@ -9,10 +9,6 @@ from tasks.expectations.rules import Between, InSet, Present, rule
 def rules(c: ValidationConfig) -> list[Expectation]:
     """One rule a line; a text that breaks one is quarantined under its name."""
     most, once = {"mostly": c.mostly}, [False, True] if c.keep_near_duplicates else [False]
-    alike = [
-        rule("similar", "warning", InSet, column="similar", value_set=once, **most),
-        rule("leaked_similar", "warning", InSet, column="leaked_similar", value_set=[False], **most),
-    ]
     return [
         rule("missing", "critical", Present, column="num_chars"),
         rule("too_short", "warning", Between, column="num_chars", min_value=c.min_characters, **most),
@@ -22,5 +18,4 @@ def rules(c: ValidationConfig) -> list[Expectation]:
         rule("foreign_script", "warning", Between, column="script_share", min_value=c.min_script_share, **most),
         rule("near_duplicate", "warning", InSet, column="near_duplicate", value_set=once, **most),
         rule("leaked", "warning", InSet, column="leaked", value_set=[False], **most),
-        *(alike if c.similarity is not None else []),
     ]

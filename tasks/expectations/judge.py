@@ -18,10 +18,11 @@ from gdcore.resemblance.sketches import sketcher
 from gdcore.tokens import SPLITS
 from tasks.expectations import corpus as of_corpus
 from tasks.expectations import docs
+from tasks.expectations import similar as of_similar
 from tasks.expectations import splits as of_splits
 from tasks.expectations import tokens as of_tokens
 from tasks.expectations.polars_engine import Evaluation, evaluate
-from tasks.expectations.quarantine import KEY, NO_ROWS, PLACE, with_texts, write_quarantine, write_similar
+from tasks.expectations.quarantine import KEY, NO_ROWS, PLACE, mark, with_texts, write_quarantine, write_similar
 
 NUM_EXAMPLES = 5
 ADVICE = {
@@ -75,20 +76,25 @@ def _judged(
         done += measured
     leaked = twins(folder)
     yield Progress(used, used, "compared the texts with one another")
-    similar, in_part = NO_ROWS, {}
-    if config.similarity is not None:
-        found = yield from add_similar(config.similarity, not config.keep_near_duplicates, corpus, folder, leaked)
-        similar, in_part = write_similar(found.pairs, corpus, out), {"compared_in_part": found.compared_in_part}
     frame = pl.scan_parquet(parts(folder))
     suites = (
         ExpectationSuite("corpus", of_corpus.rules(config)),
         ExpectationSuite("tokens", of_tokens.rules(config, context)),
     )
     evaluations = [evaluate(suite, frame, PLACE, NUM_EXAMPLES) for suite in suites]
-    quarantine = write_quarantine(evaluations, corpus, out)
     kept = {split: np.ones(len(flags_N), bool) for split, flags_N in leaked.items()}
+    similar, in_part = NO_ROWS, {}
+    if config.similarity is not None:
+        for evaluation in evaluations:
+            mark(kept, evaluation.offending, False)
+        found = yield from add_similar(config.similarity, not config.keep_near_duplicates, corpus, folder, kept)
+        mark(leaked, found.pairs.filter(pl.col("split") != pl.col("like_split")), True)
+        similar, in_part = write_similar(found.pairs, corpus, out), {"compared_in_part": found.compared_in_part}
+        suite = ExpectationSuite("similar", of_similar.rules(config))
+        evaluations.append(evaluate(suite, pl.scan_parquet(parts(folder)), PLACE, NUM_EXAMPLES))
+    quarantine = write_quarantine(evaluations, corpus, out)
+    mark(kept, quarantine, False)
     for split in SPLITS:
-        kept[split][quarantine.filter(pl.col("split") == split)["row"].to_numpy()] = False
         np.save(out / f"kept_{split}.npy", np.flatnonzero(kept[split]))
     of_each_split = split_facts(folder, tokens, kept, leaked)
     of_splits_suite = ExpectationSuite("splits", of_splits.rules(config, batch_size))

@@ -1,9 +1,11 @@
 """Texts that broke a rule, and those that they resemble: which they are, where they stand and what is kept of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from gdcore.facts import BATCH_ROWS
 from gdcore.tokens import SPLITS
@@ -15,6 +17,12 @@ KEY = ["split", "row"]
 PLACE = [*KEY, "source", "line"]
 SCHEMA = {"text": pl.String, "source": pl.String, "line": pl.UInt32}
 NO_ROWS = pl.DataFrame(schema={"split": pl.String, "row": pl.Int64})
+
+
+def mark(flags: Mapping[str, NDArray[np.bool_]], rows: pl.DataFrame, flag: bool) -> None:
+    """Set the flags `(N,)` of each split at some rows."""
+    for split, flags_N in flags.items():
+        flags_N[rows.filter(pl.col("split") == split)["row"].to_numpy()] = flag
 
 
 def write_quarantine(evaluations: list[Evaluation], corpus: Path, out: Path) -> pl.DataFrame:
