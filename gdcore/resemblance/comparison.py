@@ -95,10 +95,10 @@ class Comparison:
         """The greatest similarity with one of the candidates, and the first that has it."""
         if not candidates:
             return 0, -1
-        of_texts_K, of_prompts_K = (
-            resemblances(spool[i], [spool[j] for j in candidates]) for spool in (self.texts, self.prompts)
-        )
-        similarity_K = np.minimum(of_texts_K, of_prompts_K)
+        similarity_K = resemblances(self.texts[i], [self.texts[j] for j in candidates])
+        if not self.prompts.is_empty:
+            of_prompts_K = resemblances(self.prompts[i], [self.prompts[j] for j in candidates])
+            similarity_K = np.minimum(similarity_K, of_prompts_K)
         first = int(similarity_K.argmax())
         return float(similarity_K[first]), candidates[first]
 
@@ -126,6 +126,11 @@ class Spool:
     def __init__(self, path: Path) -> None:
         self.file = path.open("w+b")
         self.ends = array("q", [0])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no shingle in it."""
+        return self.ends[-1] == 0
 
     def __getitem__(self, text: int) -> Hashes:
         start, end = self.ends[text], self.ends[text + 1]

@@ -76,10 +76,11 @@ def distinct(hashes: Hashes, starts: NDArray[np.int64]) -> tuple[Hashes, NDArray
 def resemblances(own: Hashes, others: Sequence[Hashes]) -> NDArray[np.float64]:
     """The Jaccard similarity of a set of shingles with each of K others `(K,)`; two empty sets are the same."""
     lengths_K = np.fromiter(map(len, others), np.int64, len(others))
-    together = np.concatenate([*others, np.empty(0, np.uint64)])
-    places = np.searchsorted(own, together)
-    found = (np.append(own, np.uint64(0))[places] == together) & (places < len(own))
-    both_K = np.bincount(np.repeat(np.arange(len(others)), lengths_K)[found], minlength=len(others))
+    both_K = np.zeros(len(others))
+    if len(own) and lengths_K.any():
+        together = np.concatenate(others)
+        found = own.take(np.searchsorted(own, together), mode="clip") == together
+        both_K = np.bincount(np.repeat(np.arange(len(others)), lengths_K), found, len(others))
     either_K = len(own) + lengths_K - both_K
     return np.where(either_K > 0, both_K / np.maximum(either_K, 1), 1.0)
 
