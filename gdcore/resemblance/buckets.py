@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gdcore.resemblance.gists import Hashes
 
-PART_TEXTS = 1 << 23
+PART_TEXTS = 1 << 22
 """Texts whose keys are sorted at one time: some 200 MB."""
 CHUNK = 1 << 20  # keys read at a time
 
