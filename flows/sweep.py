@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES
 from pydantic import Field
 
 from flows.clusters import runner
@@ -46,7 +46,10 @@ def trial(
     command += ["--no-latest", "--home", str(home), "--json"]
     for key, value in settings.items():
         command += ["--set", f"{key}={json.dumps(value)}"]
-    environment = environment_of(PREFECT_API_URL.value() or "") | {"OMP_NUM_THREADS": str(threads)}
+    environment = environment_of(PREFECT_API_URL.value() or "") | {
+        "OMP_NUM_THREADS": str(threads),
+        "PREFECT_CLIENT_MAX_RETRIES": str(PREFECT_CLIENT_MAX_RETRIES.value()),
+    }
     if stop.exists():
         return results.Trial(system=system, seed=seed, failure="stopped before it began")
     log.info("%s, seed %d: begun", system, seed)

@@ -66,7 +66,7 @@ class Family:
         killed = time.monotonic()
         while (left := self.living()) and time.monotonic() - killed < SECONDS:
             time.sleep(0.1)
-        print(f"\n{time.monotonic() - killed:.1f} s until the last of them had ended")
+        print(f"\n{time.monotonic() - killed:.1f} s until the last of them had ended", *left.values())
         return left
 
 
