@@ -39,9 +39,19 @@ class Race(NamedTuple):
 
 RACES = (
     Race("lstm", "bench_lstm --rounds 2", "bench_lstm", threads=True),
-    Race("bleu", "bench_bleu --rounds 2 --nltk-texts 3", "bench_bleu"),
+    Race("gpt", "bench_gpt --rounds 2", "bench_gpt", threads=True),
+    Race("relgan", "bench_relgan --rounds 1", "bench_relgan", threads=True),
+    Race("seqgan", "bench_seqgan --rounds 1", "bench_seqgan"),
+    Race("bleu", "bench_bleu --rounds 1 --nltk-texts 2", "bench_bleu"),
+    Race("tokens", "bench_tokens --rounds 2", "bench_tokens"),
+    Race("onnx", "bench_generate_onnx --rounds 2", "bench_generate_onnx --rounds 5", threads=True),
+    Race("startup", "bench_startup --rounds 2", "bench_startup"),
+    Race("tokens_1gb", None, "bench_tokens --megabytes 1000 --rounds 2"),
+    Race("overhead", None, "bench_startup --preset quickstart --only runs --rounds 1"),
     Race("protocol", None, "bench_protocol"),
     Race("serve", None, "bench_serve --rounds 9"),
+    Race("memory", None, "bench_memory"),
+    Race("scaling", None, "bench_scaling"),
 )
 
 
