@@ -125,12 +125,9 @@ def by_genai(model: transformer.Generator, folder: Path) -> Callable[[int], Work
 
 def compete(name: str, model: Generator, sizes: list[int], rounds: int) -> None:
     """All races of one model."""
-    step = Step(model, OPSET)
-    models = {"onnx": step, "int8": step.in_int8()}
-    graphs = {
-        kind: Graph(generation_model(each, OPSET).SerializeToString(), torch.get_num_threads())
-        for kind, each in models.items()
-    }
+    step, graphs = Step(model, OPSET), dict[str, Graph]()
+    for kind, each in (("onnx", step), ("int8", step.in_int8())):
+        graphs[kind] = Graph(generation_model(each, OPSET).SerializeToString(), torch.get_num_threads())
     looked_up = () if isinstance(model, transformer.Generator) else ("embedding.weight",)
     flop = 2 * weights(model, *looked_up)
     for num, rival, theirs in rivals(model, sizes):
