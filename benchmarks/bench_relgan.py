@@ -61,7 +61,7 @@ def main() -> None:
         update("generator", state, config, objective.generator_loss, TURN)
         return BATCH_SIZE
 
-    race("relgan_step_textgan", "texts", ours, lambda: rival.step(INVERSE_TEMPERATURE), 4, given.rounds)
+    race("relgan_step_textgan", "texts", ours, lambda: rival.step(INVERSE_TEMPERATURE), 4, given.rounds, warm=False)
 
 
 if __name__ == "__main__":

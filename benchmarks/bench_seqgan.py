@@ -80,7 +80,7 @@ def step(rounds: int, length: int | None) -> None:
         next(turns["exact"])
         return BATCH_SIZE
 
-    race(f"seqgan_step_fast{f'_{length}' if length else ''}", "texts", ours, theirs, 100, rounds)
+    race(f"seqgan_step_fast{f'_{length}' if length else ''}", "texts", ours, theirs, 100, rounds, warm=False)
 
 
 def run() -> None:

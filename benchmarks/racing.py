@@ -41,13 +41,21 @@ def paced(work: Work) -> float:
 
 
 def race(
-    name: str, unit: str, ours: Work, theirs: Work, reach: float, rounds: int = 5, note: str = "", flop: float = 0
+    name: str,
+    unit: str,
+    ours: Work,
+    theirs: Work,
+    reach: float,
+    rounds: int = 5,
+    note: str = "",
+    flop: float = 0,
+    warm: bool = True,
 ) -> None:
-    """Let both warm up, then take turns; print what each does a second, and the ratio.
+    """Let both warm up, unless a call takes so long that it does not matter; then take turns, and tell.
 
     `flop` is the arithmetic that a unit takes ours. A note that begins with «extrapolated» marks the verdict so.
     """
-    for work in (ours, theirs):
+    for work in (ours, theirs) if warm else ():
         work()
     paces = Pace([]), Pace([])
     for _ in range(rounds):

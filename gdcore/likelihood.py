@@ -6,6 +6,7 @@ Shapes: B texts, T tokens, V vocabulary, K tokens that count.
 import math
 from collections.abc import Generator as Generating
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import cast
 
 import torch
@@ -54,8 +55,8 @@ def conditional_logprobs(generator: Generator, batch: Batch, noise_BZ: Tensor) -
     pieces = list(_features(generator, batch, noise_BZ))
     many = sum(len(ids_K) for _, ids_K in pieces) * generator.vocab_size > KEPT_LOGITS
     if many and torch.is_grad_enabled():
-        kept = {"use_reentrant": False, "preserve_rng_state": False}
-        return -torch.cat([cast(Tensor, checkpoint(losses, *piece, **kept)) for piece in pieces])
+        again = partial(checkpoint, losses, use_reentrant=False, preserve_rng_state=False)
+        return -torch.cat([cast(Tensor, again(*piece)) for piece in pieces])
     return -torch.cat([losses(*piece) for piece in pieces])
 
 
