@@ -87,7 +87,7 @@ def by_torch(model: Generator, num: int) -> Work:
 
 def repeated(work: Work, num: int) -> Work:
     """So often that texts of chance lengths average out."""
-    return lambda: sum(work() for _ in range(max(1, 16 // num)))
+    return lambda: sum(work() for _ in range(max(1, 4 // num)))
 
 
 def by_hugging_face(model: Generator) -> Callable[[int], Work] | None:
