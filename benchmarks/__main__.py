@@ -1,6 +1,6 @@
 """Every race, each in a process of its own: what the machine can do, what they print, and which fall short.
 
-    python -m benchmarks [--all] [--only NAME …] [--threads 1] [--out FILE]
+    python -m benchmarks [--all] [--only NAME …] [--out FILE]
 
 Without options a selection that takes less than a quarter of an hour on two quiet cores (`make bench`); with `--all`
 everything, at full length, with one thread and with two (`make bench-all`). Results are written as they come. Ends with
@@ -84,14 +84,16 @@ class Report:
 
     def __init__(self, out: Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        self.file = out.open("w", encoding="utf-8")
+        out.write_text("")
+        self.out = out
         self.facts: list[Verdict | Arithmetic | Skipped] = []
         self.broken: list[str] = []
         self.limits: dict[tuple[str, int], float] = {}
 
     def write(self, text: str) -> None:
         print(text, flush=True)
-        print(text, file=self.file, flush=True)
+        with self.out.open("a", encoding="utf-8") as file:
+            print(text, file=file)
 
     def run(self, name: str, module: str, threads: int) -> None:
         """One race; what it prints, and what of it counts."""

@@ -24,7 +24,6 @@ IMPORTS = {
     "serving": ("import gdcore.serving.app", 0.5),
     "session": ("import gdcore.serving.session", 0.5),
     "help": ("import sys; sys.argv = ['gdflow', '--help']; import flows.cli; flows.cli.app()", 0.5),
-    "version": ("import sys; sys.argv = ['gdflow', '--version']; import flows.cli; flows.cli.app()", 0.5),
     "train": ("import flows.train", 10.0),
 }
 """By name: what is run, and how many seconds it may take. What a run imports is most of a second identical run."""
