@@ -76,7 +76,7 @@ def training(rounds: int, steps: int = 20) -> None:
         return steps * state.batches.mean_targets
 
     note = "bfloat16" if bfloat16 else "float32: this processor has no units for bfloat16"
-    attention = 2 * 2 * 2 * 128 * LENGTH / 2  # scores and values of 4 layers, on average half of the text, per weight
+    attention = 4 * 2 * 2 * 128 * LENGTH / 2  # a token's scores and values, 4 layers, on average half of the text
     flop = 6 * weights(model) + 3 * attention
     race("mle_gpt_nanogpt", "tokens", learnt, lambda: sum(theirs.step() for _ in range(steps)), 1.3, rounds, note, flop)
 
@@ -113,7 +113,9 @@ def as_hugging_face(model: transformer.Generator) -> Callable[[int], torch.Tenso
     except ImportError:
         return None
     sizes = {theirs: getattr(model.config, ours) for ours, theirs in SIZES.items()}
-    config = LlamaConfig(**sizes, vocab_size=model.vocab_size, max_position_embeddings=CONTEXT, head_dim=32)
+    config = LlamaConfig(
+        **sizes, vocab_size=model.vocab_size, max_position_embeddings=CONTEXT, head_dim=model.config.head_dim
+    )
     copy = LlamaForCausalLM(config).eval()
     copy.load_state_dict(model.state_dict(), strict=False)  # the output matrix is the embedding
     copy.generation_config.eos_token_id = None
