@@ -33,7 +33,9 @@ def seconds(command: list[str], folder: Path | None = None) -> tuple[float, str]
     """Processor time of a process and of those it started, and what it printed."""
     environment = DEFAULTS | {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"} | os.environ
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
 
