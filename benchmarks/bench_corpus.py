@@ -1,6 +1,7 @@
 """Text of a given size through the corpus stage, and on through tokens and validation: MB/s and peak memory per format.
 
     python -m benchmarks.bench_corpus [--megabytes 200] [--formats .txt .csv.gz …] [--stages corpus tokens validation]
+        [--similarity 0.9]
 
 The text is made on the spot, the same on every machine: words of a Zipf law over 50,000 made-up ones, 3 to 30 a text,
 one text in twenty a repetition of an earlier one, one in a thousand with a mail address, one in a hundred not ASCII.
@@ -85,7 +86,7 @@ def packing(path: Path) -> AbstractContextManager[Any]:
     return pa.output_stream(path, compression="zstd" if path.suffix == ".zst" else None)
 
 
-def stage(name: str, path: Path, out: Path) -> None:
+def stage(name: str, path: Path, out: Path, similarity: float | None) -> None:
     """Run one stage in this process; print its seconds, CPU seconds and peak memory, and the counts of its summary."""
     from gdcore.memory import peak
 
@@ -102,7 +103,7 @@ def stage(name: str, path: Path, out: Path) -> None:
         from gdcore.facts import ValidationConfig
         from tasks.expectations.judge import validate
 
-        config = ValidationConfig(mostly=0, min_kept_share=0)
+        config = ValidationConfig(mostly=0, min_kept_share=0, similarity=similarity)
         steps = validate(config, out / "corpus", out / "tokens", 64, 64, out / "validation")
     for _ in steps:
         pass
@@ -116,11 +117,12 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--formats", nargs="+", default=list(FORMATS), choices=FORMATS)
     parser.add_argument("--stages", nargs="+", default=["corpus"], choices=STAGES)
+    parser.add_argument("--similarity", type=float, help="of validation; texts are not compared by MinHash without")
     parser.add_argument("--folder", type=Path, default=None, help="where there is room; a temporary folder otherwise")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        stage(given.one[0], Path(given.one[1]), Path(given.one[2]))
+        stage(given.one[0], Path(given.one[1]), Path(given.one[2]), given.similarity)
         return
     print(f"{'format':12} {'stage':10} {'file MB':>8} {'MB/s':>7} {'MB per CPU s':>12} {'peak MiB':>9}")
     for kind in given.formats:
@@ -129,6 +131,7 @@ def main() -> None:
             write(path, given.megabytes)
             for name in STAGES[: STAGES.index(given.stages[-1]) + 1]:
                 command = [sys.executable, "-m", "benchmarks.bench_corpus", "--one", name, str(path), folder]
+                command += ["--similarity", str(given.similarity)] if given.similarity else []
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:
                     sys.exit(done.stderr)

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
+from gdcore.resemblance.gists import gist, written
 from gdcore.settings import Settings
 from gdcore.shards import Ids, Shards
 from gdcore.tokenizer import UNK
@@ -83,9 +84,16 @@ class ValidationConfig(Settings):
     keep_near_duplicates: bool = False
     """Keep texts of train that differ from an earlier one only in case, spacing and punctuation; otherwise they break
     `near_duplicate`. (Exact repetitions are the corpus stage's business.)"""
+    similarity: float | None = Field(default=None, ge=0.5, le=1)
+    """Where it is given, texts of train that resemble an earlier one as much as this or more break `similar`, and texts
+    that so resemble one of a later split are taken out of the earlier one too (`leaked_similar`). Resemblance is the
+    Jaccard similarity of runs of five characters, but for case, spacing and punctuation; candidates are found by
+    MinHash, each pair is counted out. Of a prompt and its text the smaller similarity counts. With
+    `keep_near_duplicates` only what leaks is taken out. It needs `pip install 'gdflow[minhash]'`."""
     max_leak_share: float = Field(default=0.2, ge=0, le=1)
     """Share of train or valid whose text stands, but for case, spacing and punctuation, in a later split. Such texts
-    are always taken out of the earlier one (`leaked`); more of them than this fails `leakage` (critical)."""
+    are always taken out of the earlier one (`leaked`); more of them than this, those that are `leaked_similar`
+    included, fails `leakage` (critical)."""
     max_unk_share: float = Field(default=0.5, ge=0, le=1)
     """Unknown tokens in a text of train; a text of more breaks `mostly_unknown`."""
     max_unk_rate: float = Field(default=0.1, ge=0, le=1)
@@ -131,19 +139,14 @@ def text_facts(texts: pl.LazyFrame, scripts: list[str]) -> pl.LazyFrame:
     own = "".join(SCRIPTS[name] for name in scripts)
     visible = text.count_matches(r"\S")
     letters = text.count_matches(r"\p{L}")
-    written = pl.concat_str(pl.col("prompt").fill_null(""), pl.lit("\n"), pl.col("text"))
-    # Without letters or digits there is nothing but punctuation and symbols to tell texts by.
-    gist = written.str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}\p{Extended_Pictographic}\n]+", " ")
-    tidy = gist.str.replace_all(r" ?\n ?", "\n").str.strip_chars()
-    gist = pl.when(gist.str.contains(r"\n.*\S")).then(tidy).otherwise(written)
     script_share = text.count_matches(f"[{own}]") / pl.when(letters > 0).then(letters) if own else pl.lit(None)
     return texts.with_columns(
         num_chars=text.len_chars(),
         alphabet_share=text.count_matches(ALPHABET) / visible,
         digit_share=text.count_matches(r"\p{N}") / visible,
         script_share=script_share.cast(pl.Float64).clip(0, 1),
-        written=written.hash(),
-        gist=gist.hash(),
+        written=written().hash(),
+        gist=gist().hash(),
     ).with_columns(pl.col("alphabet_share", "digit_share").fill_nan(None))
 
 

@@ -73,7 +73,8 @@ def show_validation(run: Run, judged: dict[str, Any]) -> None:
         for rule in suite["results"]
     ]
     summary = json.loads((run.path("validation") / "summary.json").read_text())
-    counts = show.pairs({name: summary[name] for name in ("read", "used", "quarantined")}, "texts", "number")
+    names = ("read", "used", "quarantined", "compared_in_part")
+    counts = show.pairs({name: summary[name] for name in names if name in summary}, "texts", "number")
     heading = "The corpus is fit to train on." if judged["success"] else "**The corpus is not fit to train on.**"
     text = "\n\n".join([heading, counts, show.table(columns, rows)])
     show.markdown("validation", text, "The corpus against its rules")

@@ -11,19 +11,20 @@ import polars as pl
 from great_expectations.core import ExpectationSuite, ExpectationValidationResult
 
 from gdcore.errors import UserError
-from gdcore.facts import BATCH_ROWS, ValidationConfig, main_scripts, measure, parts, split_facts, twins
+from gdcore.facts import ValidationConfig, main_scripts, measure, parts, split_facts, twins
 from gdcore.progress import Progress
+from gdcore.resemblance.similar import add_similar
+from gdcore.resemblance.sketches import sketcher
 from gdcore.tokens import SPLITS
 from tasks.expectations import corpus as of_corpus
 from tasks.expectations import docs
+from tasks.expectations import similar as of_similar
 from tasks.expectations import splits as of_splits
 from tasks.expectations import tokens as of_tokens
 from tasks.expectations.polars_engine import Evaluation, evaluate
+from tasks.expectations.quarantine import KEY, NO_ROWS, PLACE, mark, with_texts, write_quarantine, write_similar
 
 NUM_EXAMPLES = 5
-MAX_RECORD = 500  # characters of a text kept in quarantine
-KEY = ["split", "row"]
-PLACE = [*KEY, "source", "line"]
 ADVICE = {
     "not_text": "look whether this is the right file, and the right text column",
     "too_many_tokens": "give the generator a larger context, or shorter texts",
@@ -40,9 +41,13 @@ def validate(
 ) -> Iterator[Progress]:
     """Write validation/: verdict.json, quarantine.parquet, kept_<split>.npy, summary.json and data_docs/index.html.
 
+    Also similar.parquet, where similar texts are looked for.
+
     Progress counts texts. The same input gives the same bytes. Raises UserError, once everything is written, when a
-    critical rule fails.
+    critical rule fails; and, before anything is measured, when a package is missing.
     """
+    if config.similarity is not None:
+        sketcher()  # before the work of minutes
     used = json.loads((corpus / "summary.json").read_text("utf-8"))["used"]
     yield Progress(0, used, "looking at the corpus")
     out.mkdir(parents=True, exist_ok=True)
@@ -77,61 +82,40 @@ def _judged(
         ExpectationSuite("tokens", of_tokens.rules(config, context)),
     )
     evaluations = [evaluate(suite, frame, PLACE, NUM_EXAMPLES) for suite in suites]
-    quarantine = write_quarantine(evaluations, corpus, out)
     kept = {split: np.ones(len(flags_N), bool) for split, flags_N in leaked.items()}
+    similar, in_part = NO_ROWS, {}
+    if config.similarity is not None:
+        for evaluation in evaluations:
+            mark(kept, evaluation.offending, False)
+        found = yield from add_similar(config.similarity, not config.keep_near_duplicates, corpus, folder, kept)
+        mark(leaked, found.pairs.filter(pl.col("split") != pl.col("like_split")), True)
+        similar, in_part = write_similar(found.pairs, corpus, out), {"compared_in_part": found.compared_in_part}
+        suite = ExpectationSuite("similar", of_similar.rules(config))
+        evaluations.append(evaluate(suite, pl.scan_parquet(parts(folder)), PLACE, NUM_EXAMPLES))
+    quarantine = write_quarantine(evaluations, corpus, out)
+    mark(kept, quarantine, False)
     for split in SPLITS:
-        kept[split][quarantine.filter(pl.col("split") == split)["row"].to_numpy()] = False
         np.save(out / f"kept_{split}.npy", np.flatnonzero(kept[split]))
     of_each_split = split_facts(folder, tokens, kept, leaked)
     of_splits_suite = ExpectationSuite("splits", of_splits.rules(config, batch_size))
     evaluations.append(evaluate(of_splits_suite, of_each_split.lazy(), ["split"], NUM_EXAMPLES))
-    verdict = write_verdict(evaluations, of_each_split, corpus, out)
+    verdict = write_verdict(evaluations, of_each_split, similar, corpus, out)
     reasons = dict(quarantine.group_by("reason").len().sort("len", "reason", descending=[True, False]).iter_rows())
     num_kept = dict(of_each_split.select("split", "num_texts").iter_rows())
     counts = {"read": sum(map(len, kept.values())), "used": sum(num_kept.values()), "quarantined": quarantine.height}
     assert used == counts["read"] == counts["used"] + counts["quarantined"], f"{used} texts in the corpus, but {counts}"
-    write_json(out / "summary.json", {**counts, "reasons": reasons, "splits": num_kept, "scripts": scripts})
+    write_json(out / "summary.json", {**counts, "reasons": reasons, "splits": num_kept, "scripts": scripts, **in_part})
     yield Progress(used, used, f"{quarantine.height:,} texts in quarantine")
     return verdict
 
 
-def write_quarantine(evaluations: list[Evaluation], corpus: Path, out: Path) -> pl.DataFrame:
-    """Write the texts that broke a rule, with the first they broke as the reason, and all of them."""
-    offending = (
-        pl.concat([evaluation.offending.explode("rules") for evaluation in evaluations])
-        .group_by(*PLACE, maintain_order=True)
-        .agg(pl.col("rules"))
-        .with_columns(reason=pl.col("rules").list.first())
-    )
-    quarantine = with_texts(offending, corpus, MAX_RECORD).select(
-        pl.col("text").alias("record"), "source", "line", "reason", *KEY, "rules"
-    )
-    quarantine = quarantine.sort(pl.col("split").replace_strict({split: i for i, split in enumerate(SPLITS)}), "row")
-    quarantine.write_parquet(out / "quarantine.parquet")
-    return quarantine
-
-
-def with_texts(rows: pl.DataFrame, corpus: Path, length: int | None = None) -> pl.DataFrame:
-    """Add the texts of some rows, or so many characters of each, in their order.
-
-    The corpus is read a block at a time, and only where there are such rows: a join would hold all its texts.
-    """
-    found = [pl.DataFrame(schema={"split": pl.String, "row": pl.Int64, "text": pl.String})]
-    wanted = rows.select(*KEY, block=pl.col("row") // BATCH_ROWS).unique().sort("block", "row")
-    for (split, block), some in wanted.group_by("split", "block", maintain_order=True):
-        first = int(block) * BATCH_ROWS
-        texts = pl.scan_parquet(corpus / f"{split}.parquet").select("text").slice(first, BATCH_ROWS).collect()["text"]
-        found.append(some.select(*KEY, text=texts.gather(some["row"] - first).str.slice(0, length)))
-    return rows.join(pl.concat(found), on=KEY, how="left", maintain_order="left")
-
-
 def write_verdict(
-    evaluations: list[Evaluation], of_each_split: pl.DataFrame, corpus: Path, out: Path
+    evaluations: list[Evaluation], of_each_split: pl.DataFrame, similar: pl.DataFrame, corpus: Path, out: Path
 ) -> dict[str, Any]:
     """Write verdict.json and the Data Docs. No time, no machine: the same corpus gives the same bytes."""
     suites: list[dict[str, Any]] = []
     for evaluation in evaluations:
-        results = [report(result, of_each_split, corpus) for result in evaluation.result.results]
+        results = [report(result, of_each_split, similar, corpus) for result in evaluation.result.results]
         suites.append({"name": evaluation.result.suite_name, "results": results})
     critical = [r for suite in suites for r in suite["results"] if r["severity"] == "critical" and not r["success"]]
     verdict = {"success": not critical, "suites": suites}
@@ -142,7 +126,9 @@ def write_verdict(
     return verdict
 
 
-def report(result: ExpectationValidationResult, of_each_split: pl.DataFrame, corpus: Path) -> dict[str, Any]:
+def report(
+    result: ExpectationValidationResult, of_each_split: pl.DataFrame, similar: pl.DataFrame, corpus: Path
+) -> dict[str, Any]:
     """One rule of the verdict: for texts the share that satisfies it is observed, for splits the figure of each."""
     configuration, found = result.expectation_config, result.result
     assert configuration is not None
@@ -150,14 +136,12 @@ def report(result: ExpectationValidationResult, of_each_split: pl.DataFrame, cor
     column = str(configuration.kwargs.get("column"))
     if "row" in (found.get("unexpected_index_column_names") or []):
         schema = {"split": pl.String, "row": pl.Int64}
-        texts = with_texts(pl.DataFrame(rows, schema_overrides=schema), corpus).to_dicts() if rows else []
+        texts = with_texts(pl.DataFrame(rows, schema_overrides=schema), corpus) if rows else NO_ROWS
+        if column in ("similar", "leaked_similar"):
+            texts = texts.join(similar.select(*KEY, "similarity", "^like_.*$"), on=KEY, maintain_order="left")
         examples = [
-            {
-                "source": r["source"],
-                "line": r["line"],
-                "text": f"{r['text'][:200]!r} ({column} {docs.observed(r[column])})",
-            }
-            for r in texts
+            {"source": r["source"], "line": r["line"], "text": f"{r['text'][:200]!r} ({why(r, column)})"}
+            for r in texts.iter_rows(named=True)
         ]
         percent = found["unexpected_percent"]
         observed = None if percent is None else round(1 - percent / 100, 6)
@@ -178,6 +162,14 @@ def report(result: ExpectationValidationResult, of_each_split: pl.DataFrame, cor
         "unexpected_count": found.get("unexpected_count", 0),
         "examples": examples,
     }
+
+
+def why(row: dict[str, Any], column: str) -> str:
+    """What of a text broke a rule: the figure, or the text that it resembles and how much."""
+    if "similarity" not in row:
+        return f"{column} {docs.observed(row[column])}"
+    place = {"source": row["like_source"], "line": row["like_line"]}
+    return f"{row['similarity']:.3f} like {docs.place(place)} {row['like_text']!r}"
 
 
 def expectation(kwargs: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from gdcore.errors import UserError
 from gdcore.facts import ValidationConfig
 from gdcore.tokens import SPLITS, TokenizerConfig, build_tokens
 from tasks.expectations import corpus as of_corpus
+from tasks.expectations import similar as of_similar
 from tasks.expectations import splits as of_splits
 from tasks.expectations import tokens as of_tokens
-from tasks.expectations.judge import validate, with_texts
+from tasks.expectations.judge import validate
+from tasks.expectations.quarantine import with_texts
 
 SENTENCE = "the a small old red dog cat bird man tree house sees finds likes near under with and quickly today"
 WORDS = SENTENCE.split()
@@ -104,7 +107,7 @@ def test_every_rule_of_single_texts_has_a_text_that_breaks_it():
     rules = [*of_corpus.rules(c), *of_tokens.rules(c, 16)]
     of_texts = {rule.meta["rule"] for rule in rules if "quantile" not in rule.configuration.type}
     assert of_texts - {"missing", "too_short"} == set(BAD)
-    names = [rule.meta["rule"] for rule in (*rules, *of_splits.rules(c, 1))]
+    names = [rule.meta["rule"] for rule in (*rules, *of_similar.rules(c), *of_splits.rules(c, 1))]
     assert len(names) == len(set(names))
 
 
@@ -169,6 +172,76 @@ def test_near_duplicates_stay_where_wanted(tmp_path):
     assert rules["near_duplicate"]["unexpected_count"] == 0
 
 
+LONG = " ".join(TRAIN[:3])
+ALIKE = [LONG, f"{LONG} however", LONG.upper() + " AND", f"{TEST[0]} {TEST[1]} {TEST[2]} now"]
+"""The second resembles the first, the third both, the fourth a text of test."""
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory):
+    """A corpus with texts that are nearly the same, and its validation."""
+    tmp_path = tmp_path_factory.mktemp("alike")
+    test = [*TEST, " ".join(TEST[:3])]
+    return tmp_path, *run(tmp_path, [*TRAIN, *ALIKE], test=test, context=64, config=ValidationConfig(similarity=0.8))
+
+
+def test_similar_texts_go_with_the_ones_they_resemble(alike):
+    _, out, rules = alike
+    quarantine = pl.read_parquet(out / "quarantine.parquet")
+    assert quarantine.select("row", "reason").rows() == [(601, "similar"), (602, "similar"), (603, "leaked_similar")]
+    similar = pl.read_parquet(out / "similar.parquet")
+    like = similar.select("split", "row", "source", "line", "like_split", "like_row", "like_source", "like_line").rows()
+    assert like == [
+        *[("train", row, "train.txt", row + 1, "train", 600, "train.txt", 601) for row in (601, 602)],
+        ("train", 603, "train.txt", 604, "test", 120, "test.txt", 121),
+    ]
+    assert similar["text"].to_list() == [text[:200] for text in ALIKE[1:]]
+    assert similar["like_text"].to_list() == [text[:200] for text in (LONG, LONG, " ".join(TEST[:3]))]
+    assert similar["similarity"].is_between(0.8, 1, "left").all()
+    assert [rules[name]["unexpected_count"] for name in ("near_duplicate", "similar", "leaked_similar")] == [0, 2, 1]
+    assert rules["leakage"]["observed"]["train"] == round(1 / 604, 6)
+
+
+def test_pairs_and_counts_stand_in_the_pages(alike):
+    _, out, rules = alike
+    example = rules["similar"]["examples"][0]
+    assert (example["source"], example["line"]) == ("train.txt", 602)
+    assert re.fullmatch(r"'.* however' \(0\.9\d\d like train\.txt:601 '.*'\)", example["text"])
+    assert "like train.txt:601" in (out / "data_docs" / "index.html").read_text()
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["reasons"] == {"similar": 2, "leaked_similar": 1}
+    assert summary["read"] == summary["used"] + summary["quarantined"] == 840 + 1 + len(ALIKE)
+    assert summary["compared_in_part"] == 0
+
+
+def test_similar_texts_again_give_the_same_bytes(alike, tmp_path, monkeypatch):
+    folder, out, _ = alike
+    monkeypatch.setattr("gdcore.facts.BATCH_ROWS", 100)
+    list(validate(ValidationConfig(similarity=0.8), folder / "corpus", folder / "tokens", 64, 32, tmp_path / "again"))
+    assert digests(out) == digests(tmp_path / "again")
+
+
+def test_train_keeps_similar_texts_where_wanted(alike, tmp_path):
+    folder, _, _ = alike
+    config = ValidationConfig(similarity=0.8, keep_near_duplicates=True)
+    list(validate(config, folder / "corpus", folder / "tokens", 64, 32, tmp_path))
+    assert json.loads((tmp_path / "summary.json").read_text())["reasons"] == {"leaked_similar": 1}
+
+
+def test_similarity_is_not_looked_for_unless_asked(dirty):
+    _, out, rules = dirty
+    assert not {"similar", "leaked_similar"} & rules.keys()
+    assert not (out / "similar.parquet").exists()
+
+
+def test_a_missing_package_is_told_before_anything_is_measured(alike, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rensa", None)
+    folder, _, _ = alike
+    with pytest.raises(UserError, match=r"pip install 'gdflow\[minhash\]'"):
+        next(validate(ValidationConfig(similarity=0.9), folder / "corpus", folder / "tokens", 64, 32, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
 def combined(*columns, joint=""):
     """Texts of one choice from each column; choices stand between slashes."""
     choices = [column.split("/") for column in columns]
@@ -210,7 +283,7 @@ def test_the_defaults_suit_all_kinds_of_writing(name, tmp_path):
 
 
 def test_texts_are_found_in_whatever_block_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.expectations.judge.BATCH_ROWS", 3)
+    monkeypatch.setattr("tasks.expectations.quarantine.BATCH_ROWS", 3)
     for split in SPLITS:
         pl.DataFrame({"text": [f"{split} {i}" for i in range(8)]}).write_parquet(tmp_path / f"{split}.parquet")
     asked = [("test", 7), ("train", 0), ("train", 5), ("test", 2), ("train", 0), ("valid", 3)]
