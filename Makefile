@@ -4,7 +4,7 @@ PRESET ?= quickstart
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: run test test-slow check audit format setup clean
+.PHONY: run test test-slow check audit format setup bench bench-all clean
 
 run: setup  ## the whole pipeline on the embedded corpus
 	@$(BIN)/gdflow run --preset $(PRESET)
@@ -27,6 +27,12 @@ audit: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: setup  ## a quarter of an hour of races against what a user would take instead
+	$(BIN)/python -m benchmarks
+
+bench-all: setup  ## all of them, at full length
+	$(BIN)/python -m benchmarks --all
 
 setup: .venv/ready
 

@@ -6,7 +6,7 @@ Without files, 10,000 texts a side are drawn from a Zipf law over 5,000 words. A
 so that a busy machine and several threads change little; the rivals take turns. NLTK needs hours for all texts: it
 scores a few against all references, and its time for the rest is extrapolated (the cost of one text does not depend on
 the others). fast-bleu (C++, from PyPI) is no dependency: install it beside the package, or only NLTK is compared.
-Prints `name ratio lowest highest reach`: how many times faster, and how many times was to be within reach.
+Prints `name ratio lowest highest ≥reach`: how many times faster, and how many times was to be within reach.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from statistics import median
 import numpy as np
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
+from benchmarks.lines import Verdict, skip
 from gdcore.evaluation.evidence import Evidence
 from gdcore.evaluation.intervals import Mean, SetFigure
 from gdcore.evaluation.text_files import read_texts
@@ -77,10 +78,10 @@ def timed(measure: Callable[..., Scores], *texts: Texts) -> tuple[float, Scores]
     return time.process_time() - begun, scores
 
 
-def told(name: str, rival: list[float], ours: list[float], reach: int) -> None:
+def told(name: str, rival: list[float], ours: list[float], reach: int, extrapolated: bool = False) -> None:
     """The ratio of the medians, and what it would be at its least and most favourable round."""
-    ratio = median(rival) / median(ours)
-    print(f"{name} {ratio:.0f} {min(rival) / max(ours):.0f} {max(rival) / min(ours):.0f} {reach}")
+    lowest, highest = min(rival) / max(ours), max(rival) / min(ours)
+    print(Verdict(name, median(rival) / median(ours), lowest, highest, "≥", reach, extrapolated), flush=True)
 
 
 def installed() -> bool:
@@ -145,7 +146,9 @@ def main() -> None:
     for name in ours:
         if fast[name]:
             told(f"{name}_fast_bleu", fast[name], ours[name], FAST_REACH)
-        told(f"{name}_nltk", nltk[name], ours[name], NLTK_REACH)
+        else:
+            skip(f"{name}_fast_bleu", "pip install fast-bleu")
+        told(f"{name}_nltk", nltk[name], ours[name], NLTK_REACH, extrapolated=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.captions import CONTEXT, LONGEST, MEAN_LENGTH, VOCAB_SIZE, captions, padded
 from benchmarks.peers import textgan
-from benchmarks.racing import race
+from benchmarks.racing import race, weights
 from gdcore.adversarial.rollouts import rollout_rewards
 from gdcore.adversarial.verdicts import verdicts
 from gdcore.batches import Batch, BatchStream, ordered_batches
@@ -54,12 +54,14 @@ def training(rounds: int, steps: int = 60) -> None:
             next(reports)
         return steps * state.batches.mean_targets
 
-    race("mle_lstm_textgan", "tokens", ours, lambda: sum(theirs.step() for _ in range(steps)), 7, rounds)
+    flop = 6 * weights(model, "embedding.weight")
+    race("mle_lstm_textgan", "tokens", ours, lambda: sum(theirs.step() for _ in range(steps)), 7, rounds, flop=flop)
 
 
 def sampling(rounds: int) -> None:
     """Texts a second, for three sizes of a batch."""
     model, theirs = our_model().eval(), textgan.Generator(VOCAB_SIZE, LONGEST)
+    flop = 2 * weights(model, "embedding.weight") * (MEAN_LENGTH + 1)
     for num in (64, 512, 4096):
         seeds = iter(range(1_000_000))
         repeats = max(1, 512 // num)
@@ -70,7 +72,7 @@ def sampling(rounds: int) -> None:
         def others(num: int = num, repeats: int = repeats) -> float:
             return sum(len(theirs.sample(num)) for _ in range(repeats))
 
-        race(f"sample_lstm_{num}_textgan", "texts", ours, others, 18, rounds)
+        race(f"sample_lstm_{num}_textgan", "texts", ours, others, 18, rounds, flop=flop)
 
 
 def rewards(rounds: int) -> None:
@@ -92,7 +94,7 @@ def rewards(rounds: int) -> None:
         textgan.rewards(*theirs, table_BT, rollouts=1)
         return 64 / ROLLOUTS
 
-    note = f"theirs extrapolated from 1 of {ROLLOUTS} rollouts"
+    note = f"extrapolated, theirs, from 1 of {ROLLOUTS} rollouts"
     race("seqgan_rewards_textgan", "texts", ours, others, 20, rounds, note)
 
 

@@ -3,7 +3,8 @@
     python -m benchmarks.bench_protocol [--samples FILE --references FILE --train FILE] [--protocol X] [--threads 1 2]
 
 Without files, texts are drawn from a Zipf law over 5,000 words. What several metrics share is booked on the first that
-asks for it. Every number of threads gets a process of its own. Prints `total_Nt seconds reach`.
+asks for it. Every number of threads gets a process of its own. Prints `protocol_seconds seconds seconds seconds ≤reach`
+(`benchmarks.lines`), once for each number of threads.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.lines import costs
 from flows import DEFAULTS  # the environment that the command sets
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
@@ -61,7 +63,7 @@ def main() -> None:
             *lines, total = done.stdout.splitlines()
             wall, cpu = total.split()
             print(f"{threads} thread(s): {wall} s, {cpu} s CPU", *lines, sep="\n")
-            print(f"total_{threads}t {wall} {REACH}")
+            costs(f"protocol_seconds_{threads}t", [float(wall)], REACH)
         return
     from benchmarks.bench_bleu import zipf_texts
     from gdcore.evaluation.text_files import read_texts

@@ -6,7 +6,7 @@ Both servers are processes of their own with the same HTTP layer; each is loaded
 turns, so that what else the machine does strikes both, and so does what the clients take of it. The model has random
 weights and never ends a text: clients ask for 1 to 2 × `--length` − 1 tokens, the same of both servers, over
 connections that stay, without pause. Races by the clock and by the servers' processor time, in tokens a second:
-`name ratio lowest highest reach` (`benchmarks.racing`).
+`name ratio lowest highest ≥reach` (`benchmarks.racing`).
 """
 
 import argparse

@@ -228,8 +228,10 @@ def sweep(
         from gdcore.corpora.build import CorpusConfig, source_files
         from gdcore.explain import parsed
 
+        # Absolute: a worker of a cluster stands in a folder of its own.
         files = {"paths": corpus, "train": train, "valid": valid, "test": test}
-        given = parsed(CorpusConfig, {name: value for name, value in files.items() if value})
+        full = {name: [str(Path(each).expanduser().absolute()) for each in paths] for name, paths in files.items()}
+        given = parsed(CorpusConfig, {name: value for name, value in full.items() if value})
         if not given.packages:
             source_files(given)
         ready()

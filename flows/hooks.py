@@ -32,6 +32,7 @@ from prefect.client.schemas.sorting import FlowRunSort, LogSort
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging.loggers import flow_run_logger
 
+from flows.up import alive
 from gdcore.errors import UserError
 from tasks import show
 
@@ -101,7 +102,8 @@ def say_why(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
     """A flow's `on_failure`, `on_crashed` and `on_cancellation`. A server that does not answer is only logged."""
     try:
         with get_client(sync_client=True) as client:
-            _show_cause(client, flow_run, state)
+            if alive(str(client.api_url).rstrip("/")):  # else the client would ask again and again for a minute
+                _show_cause(client, flow_run, state)
     except (httpx.HTTPError, PrefectHTTPStatusError) as error:
         log.warning("the cause could not be shown in Prefect: %s", error)
 

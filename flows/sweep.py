@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,11 +12,12 @@ from typing import Annotated, Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES
 from pydantic import Field
 
-from flows.clusters import runner
+from flows.clusters import killed, runner
 from flows.hooks import TELLING
 from flows.parameters import chosen_source
 from flows.plans import Plan, load_plan
@@ -27,6 +29,7 @@ from gdcore.errors import UserError
 from gdcore.processes import die_with_parent
 from gdcore.report import results
 from tasks import show
+from tasks.stage import transient
 
 log = logging.getLogger(__name__)
 STOP = "stop"
@@ -35,25 +38,46 @@ LOOK_SECONDS = 1.0
 """How often a trial looks for it."""
 
 
-@task(name="trial", task_run_name="{system} · seed {seed}", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="trial",
+    task_run_name="{system} · seed {seed}",
+    retries=2,
+    retry_condition_fn=transient,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def trial(
     system: str, preset: str, seed: int, settings: dict[str, Any], home: Path, workers: int, sweep: str
 ) -> results.Trial:
-    """One run in a process of its own, so that its memory can be told and its end does not end the others."""
+    """One run in a process of its own, so that its memory can be told and its end does not end the others.
+
+    Raises ChildProcessError where somebody kills it: begun again, it goes on from its last checkpoint. What it says of
+    itself and its input, by ending with a status, would be the same the second time.
+    """
     stop = home / "runs" / sweep / STOP
     threads = max(1, (os.cpu_count() or 1) // workers)
     command = [sys.executable, "-m", "flows.cli", "run", "--preset", preset, "--seed", str(seed)]
     command += ["--no-latest", "--home", str(home), "--json"]
     for key, value in settings.items():
         command += ["--set", f"{key}={json.dumps(value)}"]
-    environment = environment_of(PREFECT_API_URL.value() or "") | {"OMP_NUM_THREADS": str(threads)}
+    environment = environment_of(PREFECT_API_URL.value() or "") | {
+        "OMP_NUM_THREADS": str(threads),
+        "PREFECT_CLIENT_MAX_RETRIES": str(PREFECT_CLIENT_MAX_RETRIES.value()),
+    }
     if stop.exists():
         return results.Trial(system=system, seed=seed, failure="stopped before it began")
     log.info("%s, seed %d: begun", system, seed)
     start = time.monotonic()
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": die_with_parent}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # Not SIGTERM: of that it would try for minutes to tell a server that may be gone too. Its checkpoints are kept.
+    pipes["preexec_fn"] = lambda: die_with_parent(signal.SIGKILL)
     with subprocess.Popen(command, env=environment, text=True, **pipes) as child:
         out, said = _ended(child, stop)
+    if child.returncode < 0 and not stop.exists():
+        raise ChildProcessError(
+            f"its process was ended by signal {-child.returncode} ({signal.strsignal(-child.returncode)}). Where memory"
+            " ran out, give fewer --workers; the same command goes on from what it had built."
+        )
     if child.returncode:
         last = (said.strip().splitlines() or ["it said nothing"])[-1]
         log.warning("%s, seed %d: failed: %s", system, seed, last)
@@ -72,6 +96,15 @@ def _ended(child: subprocess.Popen[str], stop: Path) -> tuple[str, str]:
             if stop.exists() and not told:
                 child.terminate()
                 told = True
+
+
+def _result(system: str, seed: int, submitted: PrefectFuture[results.Trial]) -> results.Trial:
+    """What came of a trial; one that was killed once too often has failed, and the others are none the worse for it."""
+    try:
+        return submitted.result()
+    except killed() as error:
+        log.warning("%s, seed %d: failed: %s", system, seed, error)
+        return results.Trial(system=system, seed=seed, failure=str(error))
 
 
 def _rehearse(plan: Plan) -> None:
@@ -106,8 +139,8 @@ def sweep(
         plan: Its name, or a YAML file.
         corpus: Your own text; left as it is, the preset's corpus.
         workers: Trials at a time on a machine; each gets its share of the processor.
-        cluster: Address of a Dask scheduler whose workers see the same home (tcp://host:8786); left empty, this
-            machine alone. A trial whose worker dies is taken up by another.
+        cluster: Address of a Dask scheduler whose workers see the same home (tcp://host:8786), or `local` for one here;
+            left empty, threads of this process. A trial that is killed is begun again, on another worker if need be.
         home: The folder that holds artifacts/ and runs/, seen from where the worker works.
         out: A Markdown file for the table; the curves of fine-tuning go into a folder of its name beside it.
     """
@@ -119,29 +152,20 @@ def sweep(
     given = chosen_source(corpus.model_dump(mode="json", exclude_defaults=True))
     # A trial is no candidate for release.
     common = {f"corpus.{key}": value for key, value in given.items()} | {"promotion.mode": "off"}
+    systems = {system: common | planned.overrides(system) for system in planned.systems}
     run = runs.start(home, f"sweep-{Path(plan).stem}", planned.model_dump(mode="json"))
     logging.getLogger("flows").setLevel(logging.INFO)
     log.info("%d systems × %d seeds, %d at a time: %s", len(planned.systems), len(planned.seeds), workers, run.folder)
+    every = {"preset": planned.preset, "home": home.absolute(), "workers": workers, "sweep": run.name}
     # A runner of its own: the flow's is decided before its parameters are known.
     with on:
         waiting = [
-            on.submit(
-                trial,
-                {
-                    "system": system,
-                    "preset": planned.preset,
-                    "seed": seed,
-                    "settings": common | planned.overrides(system),
-                    "home": home.absolute(),
-                    "workers": workers,
-                    "sweep": run.name,
-                },
-            )
+            (system, seed, on.submit(trial, every | {"system": system, "seed": seed, "settings": settings}))
             for seed in planned.seeds
-            for system in planned.systems
+            for system, settings in systems.items()
         ]
         try:
-            trials = [each.result() for each in waiting]
+            trials = [_result(*each) for each in waiting]
         except BaseException:
             (run.folder / STOP).touch()
             raise

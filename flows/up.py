@@ -29,7 +29,7 @@ from gdcore.processes import die_with_parent
 DEPLOYMENTS = Path(flows.__file__).with_name("prefect.yaml")
 POOL = "gdflow"
 PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
-START_SECONDS = 90
+START_SECONDS = 180
 STOP_SECONDS = 20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PASSWORDS = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")

@@ -23,7 +23,7 @@ from gdcore.tokens import SPLITS
 BATCH_ROWS = 1 << 16
 PARTITION_ROWS = 1 << 23
 """Texts whose gists are compared at one time: some 200 MB."""
-SAMPLE_ROWS = 20_000  # texts that tell a corpus' writing
+SAMPLE_ROWS, SAMPLE_BLOCKS = 20_000, 50  # texts that tell a corpus' writing, and how many places they are taken from
 MAIN_SHARE = 0.05  # a script with this share of the letters belongs to the corpus
 
 # What writing consists of: letters, their marks, and emoji, which people write instead of words.
@@ -117,15 +117,16 @@ class ValidationConfig(Settings):
 
 def main_scripts(train: pl.LazyFrame) -> list[str]:
     """The scripts a corpus is written in, most used first, from a sample evenly spread over its train split."""
-    step = max(1, train.select(pl.len()).collect().item() // SAMPLE_ROWS)
+    num, size = train.select(pl.len()).collect().item(), SAMPLE_ROWS // SAMPLE_BLOCKS
+    # Places, not every n-th text: to pick those, Polars would hold all of them.
+    places = [0] if num <= SAMPLE_ROWS else np.linspace(0, num - size, SAMPLE_BLOCKS).astype(int).tolist()
     text = pl.col("text").str
-    counts = (
-        train.gather_every(step)
-        .select(text.count_matches(f"[{pattern}]").sum().alias(name) for name, pattern in SCRIPTS.items())
-        .collect()
-        .row(0, named=True)
-    )
-    total = sum(counts.values())
+    counts = Counter[str]()
+    for place in places:
+        some = train.select("text").slice(place, num if num <= SAMPLE_ROWS else size)
+        found = some.select(text.count_matches(f"[{pattern}]").sum().alias(name) for name, pattern in SCRIPTS.items())
+        counts.update(found.collect().row(0, named=True))
+    total = counts.total()
     return sorted((name for name, n in counts.items() if n and n >= MAIN_SHARE * total), key=lambda name: -counts[name])
 
 

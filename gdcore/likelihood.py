@@ -6,10 +6,12 @@ Shapes: B texts, T tokens, V vocabulary, K tokens that count.
 import math
 from collections.abc import Generator as Generating
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from gdcore import ranks
 from gdcore.batches import Batch
@@ -20,6 +22,9 @@ from gdcore.tokenizer import FORBIDDEN
 CHUNK_LOGITS = 1 << 21
 """Logits computed at a time: 8 MB in single precision, which the system's allocator keeps and hands out again. Larger
 blocks of ever new size go back to the system at each step, and a third of the time goes into clearing pages."""
+KEPT_LOGITS = 1 << 26
+"""Logits of a batch that are kept for the gradient, 256 MB in single precision. Of more none is kept: they are computed
+again, so many at a time, and memory does not grow with texts × tokens × vocabulary."""
 
 
 def chunk_size(generator: Generator) -> int:
@@ -43,18 +48,25 @@ def target_logprobs(generator: Generator, batch: Batch) -> Tensor:
 
 def conditional_logprobs(generator: Generator, batch: Batch, noise_BZ: Tensor) -> Tensor:
     """The same given each text's noise, of width 0 for a generator without latent variables."""
-    pieces = _logits(generator, batch, noise_BZ)
-    return -torch.cat([nn.functional.cross_entropy(logits_KV, ids_K, reduction="none") for logits_KV, ids_K in pieces])
+
+    def losses(hidden_KD: Tensor, ids_K: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(generator.head(hidden_KD).float(), ids_K, reduction="none")
+
+    pieces = list(_features(generator, batch, noise_BZ))
+    many = sum(len(ids_K) for _, ids_K in pieces) * generator.vocab_size > KEPT_LOGITS
+    if many and torch.is_grad_enabled():
+        again = partial(checkpoint, losses, use_reentrant=False, preserve_rng_state=False)
+        return -torch.cat([cast(Tensor, again(*piece)) for piece in pieces])
+    return -torch.cat([losses(*piece) for piece in pieces])
 
 
-def _logits(generator: Generator, batch: Batch, noise_BZ: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Logits `(K,V)` that predict the tokens that count, and these `(K,)`, so many at a time."""
+def _features(generator: Generator, batch: Batch, noise_BZ: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features `(K,D)` that predict the tokens that count, and these `(K,)`, so many at a time."""
     hidden_BTD = latent.hidden(generator, batch.tokens_BT[:, :-1], noise_BZ)
     targets_BT = batch.target_BT[:, 1:]
     hidden_KD, chosen_K = hidden_BTD[targets_BT], batch.tokens_BT[:, 1:][targets_BT]
     size = chunk_size(generator)
-    for each_KD, ids_K in zip(hidden_KD.split(size), chosen_K.split(size), strict=True):
-        yield generator.head(each_KD).float(), ids_K
+    yield from zip(hidden_KD.split(size), chosen_K.split(size), strict=True)
 
 
 def logprobs(generator: Generator, batch: Batch) -> Tensor:
@@ -137,7 +149,8 @@ def score_and_rank(generator: Generator, batches: Iterable[Batch]) -> tuple[Tens
     for batch in batches:
         batch = batch.to(device)
         losses: list[Tensor] = []
-        for logits_KV, ids_K in _logits(generator, batch, batch.noise_BZ):
+        for hidden_KD, ids_K in _features(generator, batch, batch.noise_BZ):
+            logits_KV = generator.head(hidden_KD).float()
             losses.append(nn.functional.cross_entropy(logits_KV, ids_K, reduction="none"))
             ranks.append(_ranks(logits_KV, ids_K).cpu())
         sums.append(_placed(torch.cat(losses), batch).sum(dim=1).double().cpu())

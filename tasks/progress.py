@@ -131,7 +131,7 @@ def _signals_between_steps() -> Iterator[Callable[[], None]]:
         before = previous[signal.Signals(number)]
         if callable(before):
             before(number, frame)
-        elif before is not signal.SIG_IGN:
+        else:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
@@ -145,7 +145,9 @@ def _signals_between_steps() -> Iterator[Callable[[], None]]:
         if held:
             pass_on(*held.pop())
 
-    previous = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    # One that whoever started us has told us to ignore, as a shell does for what runs in its background, stays ignored.
+    heeded = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, hold) for number in heeded}
     try:
         yield deliver
     finally:

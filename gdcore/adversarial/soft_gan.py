@@ -17,6 +17,7 @@ from torch.nn.functional import one_hot, pad
 from gdcore.adversarial import gan_losses
 from gdcore.adversarial.gan_losses import GanLoss
 from gdcore.adversarial.soft_sampling import SoftTexts
+from gdcore.adversarial.verdicts import passed
 from gdcore.batches import Batch
 from gdcore.contracts import Discriminator, Generator, Loss, ManyViewed
 from gdcore.likelihood import with_likelihood
@@ -41,8 +42,9 @@ def generator_loss(
 
     A logit by itself would say nothing where the loss compares: what is added to all of them is then left to rounding.
     """
-    fake_B = verdicts(discriminator, fake.rows_BTV, fake.batch.mask_BT)
-    real_B = verdicts(discriminator, batch.tokens_BT, batch.mask_BT)
+    with passed(discriminator):
+        fake_B = verdicts(discriminator, fake.rows_BTV, fake.batch.mask_BT)
+        real_B = verdicts(discriminator, batch.tokens_BT, batch.mask_BT)
     loss = gan_losses.generator_loss(config.loss, real_B, fake_B)
     return with_likelihood(loss, {"reward": (fake_B - real_B).mean()}, generator, batch, config.mle_weight)
 

@@ -26,6 +26,22 @@ def judging(discriminator: Discriminator) -> Iterator[None]:
     discriminator.train(training)
 
 
+@contextmanager
+def passed(discriminator: Discriminator) -> Iterator[None]:
+    """What is computed meanwhile passes its gradient on to what was judged, and leaves none with the discriminator.
+
+    Its weights' gradients would be thrown away; so would all that leads from the verdicts on real texts to them.
+    """
+    learning = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
 def verdicts(discriminator: Discriminator, batch: Batch) -> Tensor:
     """Logits `(B,)` without dropout, as a reward."""
     with judging(discriminator):

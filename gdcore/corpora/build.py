@@ -1,6 +1,6 @@
 """Text in: read, repaired, freed of repetitions, divided. Every record is used or in quarantine with a reason.
 
-`build_corpus` streams: it holds one block of lines at a time, and 8 bytes per text seen.
+`build_corpus` streams: it holds one block of lines at a time, and what it must know of the texts seen (`seen`).
 """
 
 from collections import Counter
@@ -16,8 +16,9 @@ from gdcore.corpora.clean import REPAIRS, clean
 from gdcore.corpora.config import EMBEDDED, CorpusConfig
 from gdcore.corpora.found import reader
 from gdcore.corpora.opened import opened
+from gdcore.corpora.seen import Seen
 from gdcore.corpora.sources import identity, source_files, source_versions, sources
-from gdcore.corpora.split import SPLITS, Seen, digest, side
+from gdcore.corpora.split import SPLITS, digest, side
 from gdcore.corpora.writer import Writer
 from gdcore.errors import UserError
 from gdcore.progress import Progress
@@ -25,6 +26,7 @@ from gdcore.progress import Progress
 __all__ = ["EMBEDDED", "CorpusConfig", "build_corpus", "identity", "source_files", "source_versions"]
 
 MAX_RECORD = 500  # characters of a record kept in quarantine
+IN_MEMORY = 1 << 22  # digests of texts seen, 32 MiB a split; more of them stand on the disk
 
 # What a reader may leave out, and its value then.
 DEFAULTS = {
@@ -54,11 +56,11 @@ def build_corpus(config: CorpusConfig, out: Path, known: Mapping[str, Any] | Non
         blocks = (Block(*each) for each in drawn.read(config, drawn_from))
     else:
         blocks = _read_packages(config) if config.packages else _read_files(config, known)
-    division = Division(config)
     read, names = 0, set[str]()
     reasons, repaired, characters = Counter[str](), Counter[str](), np.zeros(3, dtype=np.int64)
     examples, personal = dict[str, str](), Counter[str]()
     with Writer(out, SPLITS) as writer:
+        division = Division(config, writer.scratch)
         for block in blocks:
             read += len(block.frame)
             names.update(block.frame["source"].unique())
@@ -100,14 +102,15 @@ def build_corpus(config: CorpusConfig, out: Path, known: Mapping[str, Any] | Non
 
 
 class Division:
-    """Gives each text its side, and finds those that were seen before."""
+    """Gives each text its side, and finds those that were seen before; `scratch` is a folder for what it remembers."""
 
-    def __init__(self, config: CorpusConfig) -> None:
+    def __init__(self, config: CorpusConfig, scratch: Path) -> None:
         self.config = config
         # What is drawn out of the texts that were not given for valid or test.
         self.valid = 0.0 if config.drawn or "valid" in config.sides else config.valid_fraction
         self.test = 0.0 if config.drawn or "test" in config.sides else config.test_fraction
-        self.seen = {split: Seen() for split in ("test", "valid", "train")}  # in the order in which they are read
+        order = ("test", "valid", "train")  # in which they are read
+        self.seen = {split: Seen(scratch / split, IN_MEMORY) for split in order}
 
     def divide(self, frame: pl.DataFrame, given: str) -> pl.DataFrame:
         """Add `side`; fill `reason` of repetitions. `given`: the split the frame's texts were given for, or ""."""

@@ -1,4 +1,4 @@
-"""Which side of the split a text falls on, and whether it was seen before: both by digests, never by position.
+"""Which side of the split a text falls on: by its digest, never by its position.
 
 A text's side is a function of its group and the seed alone, so that no text changes side as a corpus grows.
 """
@@ -9,9 +9,9 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-SPLITS = ("train", "valid", "test")
+from gdcore.corpora.seen import Digests
 
-Digests = NDArray[np.uint64]
+SPLITS = ("train", "valid", "test")
 
 
 def digest(texts: Sequence[str], seed: int) -> Digests:
@@ -26,36 +26,3 @@ def side(groups: Digests, valid_fraction: float, test_fraction: float) -> NDArra
     """Index into SPLITS per group: the lowest digests are test, the next valid, the rest train."""
     share = groups / 2.0**64
     return np.where(share < test_fraction, 2, np.where(share < test_fraction + valid_fraction, 1, 0)).astype(np.uint8)
-
-
-class Seen:
-    """A set of digests that takes 8 bytes each: sorted runs, merged as they grow to the same size."""
-
-    def __init__(self) -> None:
-        self.runs: list[Digests] = []
-
-    def __contains__(self, value: int) -> bool:
-        return bool(self.holds(np.array([value], dtype=np.uint64))[0])
-
-    def holds(self, digests: Digests) -> NDArray[np.bool_]:
-        """Which of the digests are in the set."""
-        found = np.zeros(len(digests), dtype=bool)
-        for run in self.runs:
-            place = np.minimum(np.searchsorted(run, digests), len(run) - 1)
-            found |= run[place] == digests
-        return found
-
-    def add(self, digests: Digests) -> NDArray[np.bool_]:
-        """Put them in; which of them are new (the first of equal ones is)."""
-        unique, first = np.unique(digests, return_index=True)
-        fresh = ~self.holds(unique)
-        new = np.zeros(len(digests), dtype=bool)
-        new[first[fresh]] = True
-        if fresh.any():
-            self.runs.append(unique[fresh])
-        while len(self.runs) > 1 and len(self.runs[-1]) * 2 > len(self.runs[-2]):
-            merged = np.concatenate(self.runs[-2:])
-            del self.runs[-2:]  # before sorting, which takes half as much again
-            merged.sort(kind="stable")
-            self.runs.append(merged)
-        return new

@@ -56,12 +56,15 @@ class Table:
 
 
 class Writer:
-    """The files of a corpus, written beside their place and moved there when the block ends without an exception."""
+    """The files of a corpus, written beside their place and moved there when the block ends without an exception.
+
+    `scratch` is a folder, not made yet, for what is needed until then.
+    """
 
     def __init__(self, out: Path, splits: tuple[str, ...]) -> None:
         self.out = out
-        self.draft = out / ".draft"
-        rmtree(self.draft, ignore_errors=True)
+        self.draft, self.scratch = out / ".draft", out / ".scratch"
+        self._clear()
         self.draft.mkdir(parents=True)
         self.splits = {split: Table(self.draft / f"{split}.parquet", TEXTS) for split in splits}
         self.quarantine = Table(self.draft / "quarantine.parquet", QUARANTINE)
@@ -82,4 +85,9 @@ class Writer:
         if kind is None:
             for path in self.draft.iterdir():
                 path.replace(self.out / path.name)
-        rmtree(self.draft)
+        self._clear()
+
+    def _clear(self) -> None:
+        for folder in (self.draft, self.scratch):
+            if folder.exists():
+                rmtree(folder)

@@ -7,7 +7,7 @@ which learns in full or by low-rank adapters (`gdcore.networks.lora`). Its own a
 whenever the model is used.
 
 Shapes: B texts, T tokens, V vocabulary, D features, H heads, K heads of keys and values, G = H/K heads that share one,
-E features of a head.
+E features of a head, F = E/2 pairs of them that turn together.
 """
 
 from pathlib import Path
@@ -245,19 +245,23 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         single = x.float()
-        scale = torch.rsqrt(single.pow(2).mean(-1, keepdim=True) + self.eps)
+        # A product, for the gradient of `pow` costs half as much again as all the rest.
+        scale = torch.rsqrt((single * single).mean(-1, keepdim=True) + self.eps)
         return self.weight * (single * scale).to(x.dtype)
 
 
 def rotations(position_T: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines `(T,E)` of each position's angles; feature i turns with feature i + E/2."""
+    """Cosines and sines `(T,E)` of each position's angles; feature i turns with feature i + E/2.
+
+    The sines of the first half are negative: what `rotated` then has to do is to change places.
+    """
     even = torch.arange(0, head_dim, 2, device=position_T.device).float()
-    angles_TE = (position_T.float().unsqueeze(1) * (1.0 / theta ** (even / head_dim))).repeat(1, 2)
-    return angles_TE.cos(), angles_TE.sin()
+    angles_TF = position_T.float().unsqueeze(1) * (1.0 / theta ** (even / head_dim))
+    sine_TF = angles_TF.sin()
+    return angles_TF.cos().repeat(1, 2), torch.cat([-sine_TF, sine_TF], dim=1)
 
 
 def rotated(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     """Features `(…,T,E)` turned by their position's angles; of one position, `(B,H,E)`."""
     cosine_TE, sine_TE = rotation
-    first, second = x.chunk(2, dim=-1)
-    return (x * cosine_TE + torch.cat([-second, first], dim=-1) * sine_TE).to(x.dtype)
+    return (x * cosine_TE + x.roll(x.shape[-1] // 2, dims=-1) * sine_TE).to(x.dtype)

@@ -1,6 +1,6 @@
 """Small pieces that several architectures share.
 
-Shapes: B texts, T tokens, V vocabulary, D features, H hidden, C channels.
+Shapes: B texts, T tokens, V vocabulary, D features, H hidden, C channels, W tokens of a window.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,12 @@ def embed(inputs: Tensor, weight_VD: Tensor) -> Tensor:
     return nn.functional.embedding(inputs, weight_VD)
 
 
+NARROW = 8
+"""Numbers in a window, up to which it is cheaper to look for the best window first."""
+PIECE = 1 << 20
+"""Answers at a time meanwhile: 4 MB, which stay in the processor's cache."""
+
+
 class Highway(nn.Module):
     """Highway layer (Srivastava et al. 2015, eq. 3): a learned gate between a transformation and the identity."""
 
@@ -34,10 +40,15 @@ class Highway(nn.Module):
 
 
 class Convolutions(nn.ModuleList):
-    """Convolutions of several widths over time, and each filter's strongest answer (Kim 2014, §2)."""
+    """Convolutions of several widths over time, and each filter's strongest answer (Kim 2014, §2).
+
+    Where windows are narrower than texts are long (`NARROW`), and gradients are wanted, it is first found out, piece by
+    piece, which window of a text answers each filter best; the answer of that one alone is then differentiated.
+    """
 
     def __init__(self, dim: int, num_filters: int, widths: Sequence[int]) -> None:
         super().__init__(nn.Conv1d(dim, num_filters, width) for width in widths)
+        self.by_window = dim * max(widths) <= NARROW
 
     def forward(self, embedded_BTD: Tensor, mask_BT: Tensor) -> Tensor:
         """Features `(B,C)`, C = filters × widths, over the windows that begin inside the text; PAD counts as zeros."""
@@ -45,9 +56,26 @@ class Convolutions(nn.ModuleList):
         pooled = []
         for convolution in self:
             assert isinstance(convolution, nn.Conv1d)
-            answers_BCT = convolution(nn.functional.pad(inside_BDT, (0, convolution.kernel_size[0] - 1)))
-            pooled.append(strongest(answers_BCT.transpose(1, 2), mask_BT))
+            padded_BDT = nn.functional.pad(inside_BDT, (0, convolution.kernel_size[0] - 1))
+            if self.by_window and torch.is_grad_enabled():
+                pooled.append(_best_answers(convolution, padded_BDT, mask_BT))
+            else:
+                pooled.append(strongest(convolution(padded_BDT).transpose(1, 2), mask_BT))
         return torch.relu(torch.cat(pooled, dim=-1))
+
+
+def _best_answers(convolution: nn.Conv1d, padded_BDT: Tensor, mask_BT: Tensor) -> Tensor:
+    """Each filter's strongest answer `(B,C)` to a window that begins inside the text."""
+    width, num = convolution.kernel_size[0], max(1, PIECE // (convolution.out_channels * mask_BT.shape[1]))
+    with torch.no_grad():
+        pieces = zip(padded_BDT.split(num), mask_BT.unsqueeze(1).split(num), strict=True)
+        place_BC = torch.cat(
+            [convolution(piece).masked_fill(~mask, -torch.inf).argmax(dim=2) for piece, mask in pieces]
+        )
+    windows_BDTW = padded_BDT.unfold(2, width, 1)
+    place_BDCW = place_BC[:, None, :, None].expand(-1, windows_BDTW.shape[1], -1, width)
+    answers_BC = torch.einsum("bdcw,cdw->bc", windows_BDTW.gather(2, place_BDCW), convolution.weight)
+    return answers_BC if convolution.bias is None else answers_BC + convolution.bias
 
 
 class BidirectionalLSTM(nn.Module):

@@ -93,6 +93,7 @@ def main() -> None:
     call = json.loads(Path(sys.argv[1]).read_text())
     told_to_stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: told_to_stop.append(number))
+    die_with_parent()  # torchrun ends its processes, unless it is killed itself
     device = torch.device(call["device"])
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
@@ -101,15 +102,25 @@ def main() -> None:
     try:
         with closing(_phase(call, device)) as progresses:
             for progress in progresses:
-                if ranks.leads():
-                    print(json.dumps(progress._asdict()), flush=True)
+                if ranks.leads() and not _heard(progress._asdict()):
+                    told_to_stop.append(signal.SIGPIPE)
                 if ranks.any_of(bool(told_to_stop)):
                     return
     except UserError as error:
         if ranks.leads():
-            print(json.dumps({"refused": str(error)}), flush=True)
+            _heard({"refused": str(error)})
     finally:
         dist.destroy_process_group()
+
+
+def _heard(message: dict[str, Any]) -> bool:
+    """Say it to whoever started this; whether anybody is left to hear it."""
+    try:
+        print(json.dumps(message), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # lest what is left in the buffer fail at exit
+        return False
+    return True
 
 
 def _phase(call: dict[str, Any], device: torch.device) -> Any:

@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gdcore.corpora.split import Seen, digest, side
+from gdcore.corpora.split import digest, side
 from tests.corpora.corpus_case import SPLITS, Built, build
 
 GOLDEN = [10391993203088093070, 17286683118681785245]
@@ -39,15 +37,3 @@ def test_no_text_changes_side_as_the_corpus_grows(tmp_path: Path) -> None:
     other = sides(build(tmp_path / "other", paths=(str(path),), split_seed=1))
     assert other.keys() == after.keys()
     assert other != after
-
-
-@given(st.lists(st.lists(st.integers(0, 60))))
-def test_seen_is_a_set(blocks: list[list[int]]) -> None:
-    seen, reference = Seen(), set[int]()
-    for block in blocks:
-        new = seen.add(np.array(block, dtype=np.uint64))
-        for value, is_new in zip(block, new, strict=True):
-            assert is_new == (value not in reference)
-            reference.add(value)
-    assert seen.holds(np.arange(61, dtype=np.uint64)).tolist() == [value in reference for value in range(61)]
-    assert sum(map(len, seen.runs)) == len(reference)

@@ -18,16 +18,26 @@ from gdcore.artifacts import Store
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 # Enough steps for a signal to fall among them.
-LONG = {"pretrain.steps": 60, "pretrain.checkpoint_every": 10, "finetune.steps": 30, "finetune.checkpoint_every": 5}
+LONG: dict[str, Any] = {
+    "pretrain.steps": 60,
+    "pretrain.checkpoint_every": 10,
+    "finetune.steps": 30,
+    "finetune.checkpoint_every": 5,
+}
 
 
-def start(home: Path, texts: Path, hours: str = "", **settings: Any) -> subprocess.Popen[str]:
+def start(home: Path, texts: Path, *, hours: str = "", **settings: Any) -> subprocess.Popen[str]:
     options = ["--preset", "tiny", "--corpus", str(texts), "--home", str(home), "--json"]
     command = [sys.executable, "-m", "flows.cli", "run", *options, *assignments(**settings)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GDFLOW_TIMEOUT_HOURS": hours}
     return subprocess.Popen(
-        command, text=True, env=os.environ | {"OMP_NUM_THREADS": "1", "GDFLOW_TIMEOUT_HOURS": hours}, **pipes
-    )  # pyright: ignore
+        command, text=True, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
+    )
+
+
+def heed_interrupts() -> None:
+    """Also where the tests themselves run in a shell's background, which ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -95,7 +105,7 @@ def test_two_runs_at_once_build_each_stage_once(tmp_path: Path) -> None:
 def test_sigterm_during_the_guards_look_leaves_a_checkpoint_within_seconds(tmp_path: Path, processes: int) -> None:
     """Two thousand texts are sampled, and as many held-out ones read, before the first turn: half a minute's work."""
     texts = write_texts(tmp_path / "texts.txt", 4000)
-    slow = {
+    slow: dict[str, Any] = {
         "generator.embedding_dim": 512,
         "generator.hidden_dim": 1024,
         "pretrain.steps": 1,
@@ -124,7 +134,7 @@ def test_sigterm_during_the_guards_look_leaves_a_checkpoint_within_seconds(tmp_p
 def test_a_run_that_takes_too_long_is_stopped_and_can_be_gone_on_with(tmp_path: Path) -> None:
     texts = write_texts(tmp_path / "texts.txt")
     long = LONG | {"pretrain.steps": 2_000_000, "pretrain.eval_every": 1_000_000}
-    process = start(tmp_path, texts, str(120 / 3600), **long)
+    process = start(tmp_path, texts, hours=str(120 / 3600), **long)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 124, err
     assert "longer than GDFLOW_TIMEOUT_HOURS allows" in err

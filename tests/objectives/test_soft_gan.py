@@ -6,7 +6,7 @@ import pytest
 import torch
 from judge import NamingJudge
 from torch.nn.functional import one_hot
-from toy import JUDGES, VOCAB, build_discriminator
+from toy import JUDGES, VOCAB, build_discriminator, build_generator
 
 from gdcore import plugins
 from gdcore.adversarial import gan_losses, soft_gan
@@ -136,3 +136,13 @@ def test_each_view_is_judged_by_itself(batch, other):
     assert loss.item() == pytest.approx(mean(softplus(y - x) for x, y in pairs), rel=1e-5)
     averaged = [softplus(y - x) for x, y in zip(real_BW.mean(1).tolist(), fake_BW.mean(1).tolist(), strict=True)]
     assert loss.item() > mean(averaged) + 1e-6  # Jensen
+
+
+@pytest.mark.parametrize("name", ["gsgan", "relgan"])
+def test_the_generators_loss_leaves_no_gradient_with_the_discriminator(name, batch):
+    generator, discriminator = build_generator("lstm"), build_discriminator("cnn")
+    module = plugins.load("objectives", name)
+    loss, _ = module.Objective(module.Config(), generator, discriminator).generator_loss(batch, 1)
+    loss.backward()
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in discriminator.parameters())
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in generator.parameters())

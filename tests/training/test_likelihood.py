@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
-from toy import result
+from toy import build_generator, result
 
 from gdcore.batches import Batch, make_batch
 from gdcore.likelihood import held_out_nll, logprobs, nll, score, score_and_rank
@@ -30,6 +30,11 @@ class Bigram(nn.Module):
 def bigram() -> Bigram:
     torch.manual_seed(0)
     return Bigram(torch.randn(8, 8))
+
+
+def lstm() -> nn.Module:
+    torch.manual_seed(0)
+    return build_generator("lstm").eval()
 
 
 def batch(*rows: list[int], given: list[int]) -> Batch:
@@ -57,6 +62,19 @@ def test_the_softmax_layer_may_be_computed_in_pieces(monkeypatch):
     whole = logprobs(bigram(), many)
     monkeypatch.setattr("gdcore.likelihood.CHUNK_LOGITS", 1)
     assert torch.equal(logprobs(bigram(), many), whole)
+
+
+def test_logits_that_are_not_kept_give_the_same_gradient(monkeypatch):
+    rows = batch([BOS, 5, 6, EOS], [BOS, 7, SEP, 6, EOS], given=[1, 3])
+    kept, again = lstm(), lstm()
+    nll(kept, rows).backward()
+    monkeypatch.setattr("gdcore.likelihood.KEPT_LOGITS", 1)
+    computed: list[int] = []
+    again.output.register_forward_hook(lambda *_: computed.append(1))
+    nll(again, rows).backward()
+    assert len(computed) == 2, "forwards, and once more on the way back"
+    for ours, theirs in zip(again.parameters(), kept.parameters(), strict=True):
+        assert torch.equal(ours.grad, theirs.grad)
 
 
 def test_a_uniform_model_scores_log_vocabulary():

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -163,15 +164,56 @@ def test_a_process_that_dies_takes_the_others_with_it_and_all_go_on(phases: Phas
     killed = False
     for progress in phases.pretraining("struck", 2, config):
         if progress.done == 60 and not killed:
-            listed = subprocess.run(["ps", "-wweo", "pid=,args="], capture_output=True, text=True, check=True).stdout
-            call = str(phases.root / "struck-work" / "call.json")
-            found = [int(line.split()[0]) for line in listed.splitlines() if call in line and "distributed" not in line]
-            os.kill(max(found), signal.SIGKILL)
+            found = processes_of(str(phases.root / "struck-work" / "call.json"))
+            os.kill(max(pid for pid, args in found.items() if "distributed" not in args), signal.SIGKILL)
             killed = True
     assert killed
     assert_alike(phases.root / "struck", phases.root / "long", tolerance=0)
     steps = figures(phases.root / "struck", "step")
     assert steps == list(range(1, 401)), "nothing twice, nothing lost"
+
+
+ALONE = """
+import json, sys
+from pathlib import Path
+from gdcore.config import RunConfig
+from gdcore.training.launch import launched
+
+folders = {name: Path(path) for name, path in json.loads(sys.argv[2]).items()}
+for progress in launched("pretraining", RunConfig.model_validate_json(sys.argv[1]), folders, "cpu"):
+    print(progress.done, flush=True)
+"""
+
+
+def test_processes_whose_starters_are_all_killed_leave_a_checkpoint_and_go(phases: Phases) -> None:
+    config = _with(
+        CONFIG, processes=2, pretrain=CONFIG.pretrain.model_dump() | {"steps": 5000, "checkpoint_every": 999}
+    )
+    folders = phases._folders("orphans")  # pyright: ignore[reportPrivateUsage]
+    call = str(folders["work"] / "call.json")
+    given = [config.model_dump_json(by_alias=True), json.dumps({name: str(path) for name, path in folders.items()})]
+    with subprocess.Popen([sys.executable, "-c", ALONE, *given], stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout
+        for line in starter.stdout:
+            if int(line) == 30:
+                break
+        (torchrun,) = (pid for pid, args in processes_of(call).items() if "torch.distributed.run" in args)
+        starter.kill()
+        os.kill(torchrun, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while processes_of(call) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not processes_of(call)
+    assert list(folders["work"].glob("step-*")), "what was learnt is kept"
+
+
+def processes_of(call: str) -> dict[int, str]:
+    """Who works on a call: arguments by process id."""
+    listed = subprocess.run(["ps", "-wweo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    lines = (line.split(maxsplit=1) for line in listed.splitlines() if call in line)
+    return {
+        int(pid): args for pid, args in lines if "torch.distributed.run" in args or "gdcore.training.launch" in args
+    }
 
 
 def test_what_cannot_be_is_told_within_seconds(phases: Phases) -> None:
