@@ -105,10 +105,17 @@ def stage(name: str, path: Path, out: Path, similarity: float | None) -> None:
 
         config = ValidationConfig(mostly=0, min_kept_share=0, similarity=similarity)
         steps = validate(config, out / "corpus", out / "tokens", 64, 64, out / "validation")
-    for _ in steps:
-        pass
+    most, during, note = 0, "", "at its beginning"
+    for progress in steps:
+        if peak() > 1.05 * most:
+            most, during = peak(), note
+        note = progress.note or note
     seconds, cpu = time.perf_counter() - begun, time.process_time() - begun_cpu
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak()}))
+    print(
+        json.dumps(
+            {"seconds": seconds, "cpu": cpu, "peak": peak(), "during": during if peak() <= 1.05 * most else note}
+        )
+    )
 
 
 def main() -> None:
@@ -124,7 +131,7 @@ def main() -> None:
     if given.one:
         stage(given.one[0], Path(given.one[1]), Path(given.one[2]), given.similarity)
         return
-    print(f"{'format':12} {'stage':10} {'file MB':>8} {'MB/s':>7} {'MB per CPU s':>12} {'peak MiB':>9}")
+    print(f"{'format':12} {'stage':10} {'file MB':>8} {'MB/s':>7} {'MB per CPU s':>12} {'peak MiB':>9} during")
     for kind in given.formats:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             path = Path(folder, f"texts{kind}")
@@ -137,10 +144,8 @@ def main() -> None:
                     sys.exit(done.stderr)
                 cost = json.loads(done.stdout.splitlines()[-1])
                 speeds = f"{given.megabytes / cost['seconds']:7.1f} {given.megabytes / cost['cpu']:12.1f}"
-                print(
-                    f"{kind:12} {name:10} {path.stat().st_size / MB:8.0f} {speeds} {cost['peak'] / 2**20:9.0f}",
-                    flush=True,
-                )
+                memory = f"{cost['peak'] / 2**20:9.0f} {cost['during']}"
+                print(f"{kind:12} {name:10} {path.stat().st_size / MB:8.0f} {speeds} {memory}", flush=True)
 
 
 if __name__ == "__main__":

@@ -74,8 +74,9 @@ def _judged(
         for measured in measure(config, corpus, tokens, split, scripts, folder):
             yield Progress(done + measured, used, f"measuring {split}")
         done += measured
+    yield Progress(used, used, "comparing the texts with one another")
     leaked = twins(folder)
-    yield Progress(used, used, "compared the texts with one another")
+    yield Progress(used, used, "judging single texts")
     frame = pl.scan_parquet(parts(folder))
     suites = (
         ExpectationSuite("corpus", of_corpus.rules(config)),
@@ -92,10 +93,12 @@ def _judged(
         similar, in_part = write_similar(found.pairs, corpus, out), {"compared_in_part": found.compared_in_part}
         suite = ExpectationSuite("similar", of_similar.rules(config))
         evaluations.append(evaluate(suite, pl.scan_parquet(parts(folder)), PLACE, NUM_EXAMPLES))
+    yield Progress(used, used, "putting texts into quarantine")
     quarantine = write_quarantine(evaluations, corpus, out)
     mark(kept, quarantine, False)
     for split in SPLITS:
         np.save(out / f"kept_{split}.npy", np.flatnonzero(kept[split]))
+    yield Progress(used, used, "judging the splits")
     of_each_split = split_facts(folder, tokens, kept, leaked)
     of_splits_suite = ExpectationSuite("splits", of_splits.rules(config, batch_size))
     evaluations.append(evaluate(of_splits_suite, of_each_split.lazy(), ["split"], NUM_EXAMPLES))
