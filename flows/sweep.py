@@ -74,6 +74,7 @@ def trial(
     with subprocess.Popen(command, env=environment, text=True, **pipes) as child:
         out, said = _ended(child, stop)
     if child.returncode < 0 and not stop.exists():
+        log.warning("%s, seed %d: killed by signal %d", system, seed, -child.returncode)
         raise ChildProcessError(
             f"its process was ended by signal {-child.returncode} ({signal.strsignal(-child.returncode)}). Where memory"
             " ran out, give fewer --workers; the same command goes on from what it had built."

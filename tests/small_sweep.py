@@ -48,7 +48,9 @@ def awaited(home: Path, pattern: str, process: subprocess.Popen[str]) -> Path:
 
 def trials(process: subprocess.Popen[str]) -> dict[int, str]:
     """The command lines, by process id, of the trials that are a sweep's own children."""
-    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True)
+    found = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
+    )
     lines = [line.strip().partition(" ") for line in found.stdout.splitlines() if "flows.cli run" in line]
     return {int(number): command for number, _, command in lines}
 

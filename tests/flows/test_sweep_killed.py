@@ -84,7 +84,7 @@ def test_a_trial_on_threads(home: Path, undisturbed: tuple[Path, dict[str, Any]]
     os.kill(victim, signal.SIGKILL)
     assert_goes_on(work)
     result, said = finished(process)
-    assert "signal 9 (Killed)" in said
+    assert "killed by signal 9" in said
     assert runs_begun(home) == 3, "one was begun again, once"
     assert_nothing_is_lost(home, result, undisturbed)
 
