@@ -1,7 +1,7 @@
 """Where the trials of a sweep run: under threads of its own process, or on a Dask cluster.
 
 A trial is a process of its own either way, and whoever starts it waits for it: on one machine a thread does, at no cost
-that could be measured. A local Dask cluster takes 6 to 8 seconds to start, and 92 MB and 4 % of a core a worker, for
+that could be measured. A local Dask cluster takes 5 to 8 seconds to start, and 92 MB and 4 % of a core a worker, for
 the same table; Dask is for trials that are to run on other machines too. Why Dask and not Ray: docs/log.md.
 """
 
