@@ -2,7 +2,7 @@
 
     python -m benchmarks [--all] [--only NAME …] [--out FILE]
 
-Without options a selection that takes less than a quarter of an hour on two quiet cores (`make bench`); with `--all`
+Without options a selection, meant for a quarter of an hour on two quiet cores (`make bench`); with `--all`
 everything, at full length, with one thread and with two (`make bench-all`). Results are written as they come. Ends with
 status 1 if a race breaks off or says nothing; to fall short is a result like any other.
 """

@@ -11,9 +11,6 @@ from flows.console import our_log_lines, sigterm_raises
 from flows.up import PREFECT, alive, child, environment_of, free_port, logs, running, wait
 from gdcore.errors import UserError
 
-OWN_RETRIES = 1
-"""How often a server that lives as long as this process is asked again: once it is gone, it does not come back."""
-
 
 @contextmanager
 def connected(home: Path) -> Iterator[Callable[[], None]]:
@@ -24,7 +21,7 @@ def connected(home: Path) -> Iterator[Callable[[], None]]:
     answer: Prefect itself would fail late, with a traceback.
     """
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with ExitStack() as stack:
         stack.enter_context(sigterm_raises())
@@ -35,11 +32,9 @@ def connected(home: Path) -> Iterator[Callable[[], None]]:
                 "(`gdflow up` does, on this machine), or unset PREFECT_API_URL to run without one."
             )
         if not api:
-            retries = PREFECT_CLIENT_MAX_RETRIES.value()
             if not (api := running(home)):
                 api, ready = _own_server(home)
-                retries = OWN_RETRIES
-            stack.enter_context(temporary_settings({PREFECT_API_URL: api, PREFECT_CLIENT_MAX_RETRIES: retries}))
+            stack.enter_context(temporary_settings({PREFECT_API_URL: api}))
         stack.enter_context(our_log_lines())
         yield ready
 

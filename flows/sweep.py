@@ -14,7 +14,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES
+from prefect.settings import PREFECT_API_URL
 from pydantic import Field
 
 from flows.clusters import killed, runner
@@ -60,10 +60,7 @@ def trial(
     command += ["--no-latest", "--home", str(home), "--json"]
     for key, value in settings.items():
         command += ["--set", f"{key}={json.dumps(value)}"]
-    environment = environment_of(PREFECT_API_URL.value() or "") | {
-        "OMP_NUM_THREADS": str(threads),
-        "PREFECT_CLIENT_MAX_RETRIES": str(PREFECT_CLIENT_MAX_RETRIES.value()),
-    }
+    environment = environment_of(PREFECT_API_URL.value() or "") | {"OMP_NUM_THREADS": str(threads)}
     if stop.exists():
         return results.Trial(system=system, seed=seed, failure="stopped before it began")
     log.info("%s, seed %d: begun", system, seed)

@@ -118,7 +118,7 @@ class ValidationConfig(Settings):
 def main_scripts(train: pl.LazyFrame) -> list[str]:
     """The scripts a corpus is written in, most used first, from a sample evenly spread over its train split."""
     num, size = train.select(pl.len()).collect().item(), SAMPLE_ROWS // SAMPLE_BLOCKS
-    # Places, not every n-th text: to pick those, Polars would hold all of them.
+    # Places, not every n-th text: those would be picked by reading the whole split.
     places = [0] if num <= SAMPLE_ROWS else np.linspace(0, num - size, SAMPLE_BLOCKS).astype(int).tolist()
     text = pl.col("text").str
     counts = Counter[str]()
