@@ -293,6 +293,7 @@ def deploy(
         raise UserError(f"no Prefect server answers {where}. Start one (`gdflow up` does), or set PREFECT_API_URL.")
     if pool not in KINDS:
         raise UserError(f"no pools of the kind {pool!r}; there are {', '.join(KINDS)}")
+    stack.let_in(api.rstrip("/"))
     stack.deploy(stack.environment_for(home.absolute(), api.rstrip("/")), notices, pool)
     answer({"api": api, "deployments": stack.deployment_names()}, json, show_deployed)
 

@@ -15,6 +15,7 @@ from prefect.exceptions import ObjectNotFound
 
 from flows import automations, hooks, pools
 from flows.up import DEPLOYMENTS, POOL, PREFECT
+from gdcore.errors import UserError
 from tasks import slots
 
 
@@ -44,4 +45,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(str(error))

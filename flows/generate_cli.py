@@ -112,11 +112,10 @@ def _in_bulk(
 ) -> dict[str, Any]:
     """A Parquet file of texts, with a bar while it grows."""
     from gdcore import bulk
-    from gdcore.artifacts import file_digest
     from gdcore.progress import bar
 
     asked = bulk.prompts_of(prompts, column) if prompts else bulk.unprompted(num)
-    source = file_digest(prompts) if prompts else ""
+    source = bulk.digest_of(prompts) if prompts else ""
     with bar("generation") as show:
         for progress in bulk.generate(
             bundle, out, asked, None if prompts else num, seed, decoding, source, precision(int8)

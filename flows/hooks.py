@@ -44,6 +44,7 @@ ENDINGS = {
     StateType.FAILED: "It failed",
     StateType.CRASHED: "Its process ended without a word: killed, out of memory, or the machine went down",
     StateType.CANCELLED: "It was cancelled",
+    StateType.CANCELLING: "It was cancelled",
 }
 TIMED_OUT = "It took longer than it may (GDFLOW_TIMEOUT_HOURS, a job variable of its deployment)"
 HOURS = "GDFLOW_TIMEOUT_HOURS"

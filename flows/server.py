@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from flows.console import our_log_lines, sigterm_raises
-from flows.up import PREFECT, alive, child, environment_of, free_port, logs, running, wait
+from flows.up import PREFECT, alive, child, environment_of, free_port, let_in, logs, running, wait
 from gdcore.errors import UserError
 
 
@@ -31,10 +31,13 @@ def connected(home: Path) -> Iterator[Callable[[], None]]:
                 f"Prefect is set to the server at {api} (PREFECT_API_URL), and no server answers there. Start it "
                 "(`gdflow up` does, on this machine), or unset PREFECT_API_URL to run without one."
             )
+        found = api or running(home)
+        if found:
+            let_in(found)
+        else:
+            found, ready = _own_server(home)
         if not api:
-            if not (api := running(home)):
-                api, ready = _own_server(home)
-            stack.enter_context(temporary_settings({PREFECT_API_URL: api}))
+            stack.enter_context(temporary_settings({PREFECT_API_URL: found}))
         stack.enter_context(our_log_lines())
         yield ready
 
@@ -64,6 +67,7 @@ def _own_server(home: Path) -> tuple[str, Callable[[], None]]:
 
     def ready() -> None:
         wait(lambda: alive(api), server, log)
+        let_in(api)
         fcntl.flock(turn, fcntl.LOCK_UN)
 
     return api, ready

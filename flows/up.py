@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from gdcore.processes import die_with_parent
 
 DEPLOYMENTS = Path(flows.__file__).with_name("prefect.yaml")
 POOL = "gdflow"
+WORKING = "prefect.deployments.steps.set_working_directory"
 PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 START_SECONDS = 180
 STOP_SECONDS = 20
@@ -47,12 +48,34 @@ def alive(api: str) -> bool:
 
 
 def answers(url: str) -> bool:
-    """Whether there is something at this address; a server that asks for a password is told PREFECT_API_AUTH_STRING."""
-    name, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    """Whether there is something at this address."""
     try:
-        return httpx.get(url, timeout=5, auth=(name, password) if name else None).status_code == 200
+        return httpx.get(url, timeout=5, auth=_password()).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def _password() -> tuple[str, str] | None:
+    """What a server that asks for a password is told."""
+    name, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    return (name, password) if name else None
+
+
+def _told_by_profile() -> bool:
+    """Whether Prefect knows a password, or a key, from somewhere else than the environment."""
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+
+    return bool(PREFECT_API_KEY.value()) or (bool(PREFECT_API_AUTH_STRING.value()) and not _password())
+
+
+def let_in(api: str) -> None:
+    """Raises UserError where the server asks for another password than it is told: its health it tells to all."""
+    try:
+        status = httpx.get(f"{api}/admin/version", timeout=5, auth=_password()).status_code
+    except httpx.HTTPError:
+        return
+    if status == 401 and not _told_by_profile():
+        raise UserError(f"the server at {api} asks for a password: set PREFECT_API_AUTH_STRING to its name:password.")
 
 
 def running(home: Path) -> str | None:
@@ -97,6 +120,7 @@ def up(
         if not _locked(lock):
             api = (folder / "lock").read_text().strip() or api
             answer |= {"ui": api.removesuffix("/api"), "api": api}
+            let_in(api)
             deploy(environment_for(home, api), notices, trainings=limit)
             yield answer | {"already_running": True}, {}
             return
@@ -116,6 +140,13 @@ def up(
             served = variables | ({} if host in LOOPBACK else {"PREFECT_UI_API_URL": "/api"})
             processes["server"] = stack.enter_context(Kept(command, served, folder / "server.log"))
             processes["server"].until(lambda: alive(api))
+        let_in(api)
+        if other := _other_home(api, home):
+            raise UserError(
+                f"the Prefect server at {api} works for the home {other}, where `gdflow up` is running: its nights "
+                f"would be spent in {home} from now on. Stop that one first, or give --home {other}. Two homes at a "
+                "time need a PREFECT_HOME and a --port each."
+            )
         command = [*PREFECT, "worker", "start", "--pool", POOL, "--type", "process", "--limit", str(limit)]
         command += ["--name", f"gdflow-{socket.gethostname()}"]
         processes["worker"] = stack.enter_context(Kept(command, variables, folder / "worker.log"))
@@ -123,6 +154,23 @@ def up(
         processes["worker"].until(lambda: answers(f"{api}/work_pools/{POOL}"))
         deploy(variables, notices, trainings=limit)
         yield answer | {"already_running": False}, processes
+
+
+def _other_home(api: str, home: Path) -> str | None:
+    """The home that the server's deployments work in, where that is another one and an `up` is running for it."""
+    asked = {"work_pools": {"name": {"any_": [POOL]}}}
+    try:
+        answer = httpx.post(f"{api}/deployments/filter", json=asked, timeout=30, auth=_password())
+        deployments = answer.raise_for_status().json()
+    except httpx.HTTPError:
+        return None
+    steps = [step for each in deployments for step in each["pull_steps"] or []]
+    folders = {step[WORKING]["directory"] for step in steps if WORKING in step}
+    for folder in sorted(folders):
+        with suppress(OSError):
+            if Path(folder).resolve() != home.resolve() and running(Path(folder)):
+                return folder
+    return None
 
 
 class Kept(ExitStack):

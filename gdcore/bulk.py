@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from gdcore import parts
 from gdcore.artifacts import file_digest
 from gdcore.decoding import Decoding
+from gdcore.errors import UserError
 from gdcore.progress import Progress
 from gdcore.serving.session import Precision, Session
 
@@ -45,6 +46,16 @@ def prompts_of(path: Path, column: str) -> Iterator[Asked]:
     for frame in records(CorpusConfig(paths=(str(path),), text_column=column)):
         for prompt, reason in frame.select("text", "reason").iter_rows():
             yield Asked(None if reason else prompt, reason)
+
+
+def digest_of(path: Path) -> str:
+    """What identifies the prompts of a file. Raises UserError for one that cannot be read, as the corpus does."""
+    from gdcore.corpora.found import expand
+
+    file, *others = expand(str(path))
+    if others or not path.is_file():
+        raise UserError(f"{path} is not one file of prompts. Give a file.")
+    return file_digest(file)
 
 
 def unprompted(num: int) -> Iterator[Asked]:

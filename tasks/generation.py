@@ -6,7 +6,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from gdcore.artifacts import Store, file_digest
+from gdcore.artifacts import Store
 from gdcore.decoding import Decoding
 from gdcore.release.champion import Champion
 from tasks import show
@@ -40,7 +40,7 @@ def generate(
 
     folder = bundle or Champion(Store(home / "artifacts"), name).bundle()
     asked = bulk.prompts_of(prompts, prompt_column) if prompts else bulk.unprompted(num)
-    source = file_digest(prompts) if prompts else ""
+    source = bulk.digest_of(prompts) if prompts else ""
     relay("generation", bulk.generate(folder, out, asked, None if prompts else num, seed, decoding, source))
     told = bulk.summary(out)
     shown = {"file": str(out), "bundle": str(folder), "seed": seed, "decoding": str(decoding)}

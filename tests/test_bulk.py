@@ -95,3 +95,10 @@ def test_the_command(tmp_path: Path) -> None:
     assert "--prompts goes with --out" in refused.output
     with pytest.raises(UserError, match="does not exist"):
         list(bulk.prompts_of(tmp_path / "none.jsonl", "q"))
+    refused = CliRunner().invoke(app, [*options, "--prompts", str(tmp_path / "none.jsonl")])
+    assert refused.exit_code == 2
+    assert "none.jsonl does not exist" in refused.output
+    os.mkfifo(tmp_path / "waiting.jsonl")
+    for path, complaint in ((tmp_path / "waiting.jsonl", "is a FIFO"), (BUNDLE, "not one file|holds no")):
+        with pytest.raises(UserError, match=complaint):
+            bulk.digest_of(path)

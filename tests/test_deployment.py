@@ -440,3 +440,15 @@ class TestUp:
         assert '"already_running": true' in again.stdout
         assert api in again.stdout
         assert httpx.get(f"{api}/work_pools/{POOL}").is_success
+
+    def test_an_up_of_another_home_does_not_take_the_deployments_away(
+        self, stack: tuple[str, Path, subprocess.Popen[str]], tmp_path: Path
+    ) -> None:
+        api, home, _ = stack
+        command = [sys.executable, "-m", "flows.cli", "up", "--home", str(tmp_path)]
+        told = os.environ | {"PREFECT_API_URL": api}
+        other = subprocess.run(command, capture_output=True, text=True, env=told, timeout=120)
+        assert other.returncode == 2
+        assert f"works for the home {home}, where `gdflow up` is running" in other.stderr
+        nightly = httpx.get(f"{api}/deployments/name/train/nightly").raise_for_status().json()
+        assert str(home) in str(nightly["pull_steps"])

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,13 @@ def test_behind_a_password(tmp_path: Path) -> None:
         assert httpx.get(api.replace("/api", "/ui-settings")).json()["api_url"] == "/api"
         assert httpx.post(f"{api}/deployments/filter", json={}).status_code == 401
         assert httpx.post(f"{api}/deployments/filter", json={}, auth=("gdflow", "wrong")).status_code == 401
+        command = [sys.executable, "-m", "flows.cli", "run", "--preset", "tiny", "--home", str(home)]
+        for password in ({}, {"PREFECT_API_AUTH_STRING": "gdflow:wrong"}):
+            told_not = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_API_AUTH")}
+            refused = subprocess.run(command, capture_output=True, text=True, env=told_not | password, check=False)
+            assert refused.returncode == 2
+            assert "asks for a password: set PREFECT_API_AUTH_STRING" in refused.stderr
+            assert "Traceback" not in refused.stderr
         with client_of(api, auth=("gdflow", "correct-horse")) as client:
             assert len(client.post("/deployments/filter", json={}).json()) == 8
             assert ended(client, started(client, "train/on-demand", {"preset": "tiny"})) == "COMPLETED"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.states import Crashed
+from prefect.states import Cancelled, Cancelling, Crashed
 
-from flows.hooks import say_what_was_left_unsaid, timeout_seconds
+from flows.hooks import ending, say_what_was_left_unsaid, timeout_seconds
 from gdcore.errors import UserError
 
 FLOW = """
@@ -62,6 +62,10 @@ def test_a_run_that_no_exception_reaches_ends_all_the_same(tmp_path: Path, prefe
 
 def test_a_run_that_is_done_in_time_leaves_its_process_alone(tmp_path: Path, prefect_server: str) -> None:
     assert ran(tmp_path, "quick", prefect_server, 5).stdout == "lived on\n"
+
+
+def test_a_cancelled_run_is_told_so_while_it_ends() -> None:
+    assert ending(Cancelling()) == ending(Cancelled()) == "It was cancelled"
 
 
 def test_a_cause_that_nobody_was_left_to_tell_is_told_later_and_once(prefect_server: str) -> None:
