@@ -224,14 +224,13 @@ def sweep(
 
     load_plan(plan)  # a mistake in it is told at once
     with quiet_stdout(), connected(home) as ready:
+        from flows.parameters import from_root
         from flows.sweep import sweep as sweep_flow
         from gdcore.corpora.build import CorpusConfig, source_files
         from gdcore.explain import parsed
 
-        # Absolute: a worker of a cluster stands in a folder of its own.
         files = {"paths": corpus, "train": train, "valid": valid, "test": test}
-        full = {name: [str(Path(each).expanduser().absolute()) for each in paths] for name, paths in files.items()}
-        given = parsed(CorpusConfig, {name: value for name, value in full.items() if value})
+        given = parsed(CorpusConfig, from_root({name: value for name, value in files.items() if value}))
         if not given.packages:
             source_files(given)
         ready()

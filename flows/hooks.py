@@ -55,6 +55,7 @@ GO_ON = (
     "Start it again with the same settings (in the UI: Retry, or Run with the same parameters): what is complete is "
     "reused, and a stage in training goes on from its last checkpoint."
 )
+MEND = "Mend what is named here, then start it again: what is complete is reused."
 
 
 def timeout_seconds() -> float | None:
@@ -127,7 +128,8 @@ def say_what_was_left_unsaid() -> None:
 
 
 def _show_cause(client: SyncPrefectClient, flow_run: FlowRun, state: State[Any]) -> None:
-    words = f"{flow_run.name}: {ending(state)}"
+    name = client.read_flow_run(flow_run.id).name  # it is renamed once it runs
+    words = f"{name}: {ending(state)}"
     text = cause(client, flow_run, state)
     client.create_artifact(
         ArtifactCreate(key=CAUSE, type="markdown", description=words, data=text, flow_run_id=flow_run.id)
@@ -151,7 +153,7 @@ def cause(client: SyncPrefectClient, flow_run: FlowRun, state: State[Any]) -> st
     parts = [f"**{ending(state)}{where}.**"]
     if state.message:
         parts.append(show.plain(state.message))
-    parts.append(GO_ON)
+    parts.append(MEND if f"{UserError.__name__}: " in (state.message or "") else GO_ON)
     if lines:
         told = [f"{line.timestamp.astimezone(UTC):%H:%M:%S} {line.message.splitlines()[0]}" for line in reversed(lines)]
         parts += ["### The last lines of its log", show.quoted(told)]

@@ -15,6 +15,8 @@ else:
 
 SOURCES = {"paths": (), "train": (), "valid": (), "test": (), "docstrings": (), "oracle": None, "grammar": None}
 """Where text may come from, and what says that it does not."""
+FILES = ("paths", "train", "valid", "test")
+"""Those of them that are files, folders or globs."""
 
 
 def overrides(corpus: Mapping[str, Any], seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,6 +28,14 @@ def chosen_source(corpus: Mapping[str, Any]) -> dict[str, Any]:
     """The given keys; when they name a source of text, it stands instead of the preset's, not beside it."""
     chosen = any(corpus.get(name, absent) not in (absent, []) for name, absent in SOURCES.items())
     return (dict(SOURCES) if chosen else {}) | dict(corpus)
+
+
+def from_root(corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """The same corpus, its files named from the root: who looks for them again may stand in another folder."""
+    return {
+        name: [str(Path(each).expanduser().absolute()) for each in value] if name in FILES else value
+        for name, value in corpus.items()
+    }
 
 
 def checked(
@@ -43,7 +53,7 @@ def checked(
     resolve(preset, overrides(given, seed, settings))
     return {
         "preset": preset,
-        "corpus": corpus_config,
+        "corpus": parsed(CorpusConfig, from_root(given)),
         "seed": seed,
         "settings": dict(settings),
         "home": home.absolute(),

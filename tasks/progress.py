@@ -40,7 +40,7 @@ def relay(stage: str, progresses: Iterator[Progress]) -> None:
                 log_due = time.monotonic() + LOG_SECONDS
                 log.info("%s: %s", stage, words)
             deliver()
-    shown.finish()
+    shown.finish(pace.at_the_end())
 
 
 @contextmanager
@@ -70,7 +70,8 @@ class _Artifact:
             self._send(_percent(progress))
             self.due = time.monotonic() + ARTIFACT_SECONDS
 
-    def finish(self) -> None:
+    def finish(self, words: str) -> None:
+        self.words = words
         if self.id:
             self._send(100.0)
 
@@ -101,14 +102,21 @@ class _Pace:
         if progress.total != self.last.total or progress.done < self.last.done:
             self.since, self.first = now, progress
         self.last = progress
-        count = f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"
         done, seconds = progress.done - self.first.done, now - self.since
-        parts = [count]
+        parts = [_count(progress)]
         if done and seconds:
             parts.append(f"{_rounded(done / seconds)} a second")
             if left := max(0, (progress.total or 0) - progress.done):
                 parts.append(f"{timedelta(seconds=round(left * seconds / done))} left")
         return " · ".join([*parts, *([progress.note] if progress.note else [])])
+
+    def at_the_end(self) -> str:
+        """How far it came, which may be less than all: a training that gets no better stops."""
+        return " · ".join([_count(self.last), *([self.last.note] if self.last.note else [])])
+
+
+def _count(progress: Progress) -> str:
+    return f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"
 
 
 def _rounded(rate: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gdcore.facts import BATCH_ROWS
+from gdcore.corpora.rows import gather
 from gdcore.tokens import SPLITS
 from tasks.expectations.polars_engine import Evaluation
 
@@ -59,10 +59,8 @@ def with_texts(
     The corpus is read a block at a time, and only where there are such rows: a join would hold all its texts.
     """
     found = [pl.DataFrame(schema={"split": pl.String, "row": pl.Int64, **{name: SCHEMA[name] for name in columns}})]
-    wanted = rows.select(*KEY, block=pl.col("row") // BATCH_ROWS).unique().sort("block", "row")
-    for (split, block), some in wanted.group_by("split", "block", maintain_order=True):
-        first = int(block) * BATCH_ROWS
-        block_of_texts = pl.scan_parquet(corpus / f"{split}.parquet").select(columns).slice(first, BATCH_ROWS).collect()
-        texts = block_of_texts[some["row"] - first].with_columns(pl.col("text").str.slice(0, length))
-        found.append(pl.concat([some.select(KEY), texts], how="horizontal"))
+    asked = [pl.col(name).str.slice(0, length) if name == "text" else pl.col(name) for name in columns]
+    for (split,), some in rows.select(KEY).unique().sort(KEY).group_by("split", maintain_order=True):
+        texts = gather(corpus / f"{split}.parquet", asked, some["row"].to_numpy())
+        found.append(pl.concat([some, texts], how="horizontal"))
     return rows.join(pl.concat(found), on=KEY, how="left", maintain_order="left")

@@ -283,7 +283,7 @@ def test_the_defaults_suit_all_kinds_of_writing(name, tmp_path):
 
 
 def test_texts_are_found_in_whatever_block_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.expectations.quarantine.BATCH_ROWS", 3)
+    monkeypatch.setattr("gdcore.corpora.rows.BLOCK_ROWS", 3)
     for split in SPLITS:
         pl.DataFrame({"text": [f"{split} {i}" for i in range(8)]}).write_parquet(tmp_path / f"{split}.parquet")
     asked = [("test", 7), ("train", 0), ("train", 5), ("test", 2), ("train", 0), ("valid", 3)]
