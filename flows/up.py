@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,8 @@ WORKING = "prefect.deployments.steps.set_working_directory"
 PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 START_SECONDS = 180
 STOP_SECONDS = 20
+BEGUN = "=== begun "
+"""What a start is marked with in its log, where the earlier ones stand too."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PASSWORDS = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
 MOST_ENDS, ENDS_SECONDS = 4, 600
@@ -273,6 +276,8 @@ def child(command: list[str], environment: dict[str, str], log: Path) -> Iterato
     """A child in a group of its own (Ctrl-C reaches us alone, who stop things in order), stopped with its children."""
     rotate(log)
     with log.open("ab") as output:
+        output.write(f"{BEGUN}{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n".encode())
+        output.flush()
         process = subprocess.Popen(
             command,
             env=environment,
@@ -313,11 +318,12 @@ def _gone(process: subprocess.Popen[bytes], patience: float) -> bool:
 
 
 def wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until it is ready. Raises UserError with the end of its log when it ends before, or takes too long."""
+    """Until it is ready. Raises UserError with the end of what it logged when it ends before, or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            said = log.read_text(errors="replace").rpartition(BEGUN)[2].partition("\n")[2]
+            tail = "\n".join(said.splitlines()[-15:])
             raise UserError(
                 f"Prefect did not start; its log {log} ends with:\n{tail}\n"
                 "If the port is taken, choose another (`gdflow up --port`)."

@@ -44,7 +44,7 @@ def generate(
     relay("generation", bulk.generate(folder, out, asked, None if prompts else num, seed, decoding, source))
     told = bulk.summary(out)
     shown = {"file": str(out), "bundle": str(folder), "seed": str(seed), "decoding": str(decoding)}
-    counts = {name: value for name, value in told.items() if name != "texts"}
+    counts = {"rows": told["rows"], "written": told["written"], **told["refused"]}
     text = f"{show.pairs(shown | counts, '', '')}\n\n{show.quoted(told['texts'])}"
     show.markdown("generated", text, f"{told['written']:,} texts")
     return shown | told

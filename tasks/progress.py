@@ -95,6 +95,7 @@ class _Pace:
     def __init__(self) -> None:
         self.since = time.monotonic()
         self.first = self.last = Progress(0, None)
+        self.rate = 0.0
 
     def words(self, progress: Progress) -> str:
         """How far it has come, how fast, and how long it will take; a count that begins anew is timed anew."""
@@ -103,20 +104,19 @@ class _Pace:
             self.since, self.first = now, progress
         self.last = progress
         done, seconds = progress.done - self.first.done, now - self.since
-        parts = [_count(progress)]
-        if done and seconds:
-            parts.append(f"{_rounded(done / seconds)} a second")
-            if left := max(0, (progress.total or 0) - progress.done):
-                parts.append(f"{timedelta(seconds=round(left * seconds / done))} left")
-        return " · ".join([*parts, *([progress.note] if progress.note else [])])
+        self.rate = done / seconds if seconds else 0.0
+        left = max(0, (progress.total or 0) - progress.done)
+        return self._told(f"{timedelta(seconds=round(left / self.rate))} left" if left and self.rate else "")
 
     def at_the_end(self) -> str:
-        """How far it came, which may be less than all: a training that gets no better stops."""
-        return " · ".join([_count(self.last), *([self.last.note] if self.last.note else [])])
+        """The same once it is over: how far it came may be less than all, and nothing is left to be done."""
+        return self._told("")
 
-
-def _count(progress: Progress) -> str:
-    return f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"
+    def _told(self, left: str) -> str:
+        done, total = self.last.done, self.last.total
+        count = f"{done:,} of {total:,}" if total else f"{done:,}"
+        rate = f"{_rounded(self.rate)} a second" if self.rate else ""
+        return " · ".join(filter(None, (count, rate, left, self.last.note)))
 
 
 def _rounded(rate: float) -> str:

@@ -1,7 +1,7 @@
 """What the two training stages share: where they compute, and what they show."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gdcore.artifacts import Ref
 from gdcore.errors import UserError
@@ -37,7 +37,7 @@ def show_training(run: Run, stage: str, ref: Ref) -> None:
     lines = [json.loads(line) for line in text]
     write_events(run.folder / "tensorboard" / stage, lines, (folder / "metrics.jsonl").stat().st_mtime)
     summary = json.loads((folder / "summary.json").read_text())
-    outcome = {name: value for name, value in summary.items() if not isinstance(value, dict)}
+    outcome = {name: _told(value) for name, value in summary.items() if not isinstance(value, dict | None)}
     latest = {name: value for line in lines for name, value in line.items() if isinstance(value, int | float)}
     parts = [
         show.pairs(outcome, "outcome", ""),
@@ -45,3 +45,7 @@ def show_training(run: Run, stage: str, ref: Ref) -> None:
         *(show.picture(standalone(chart), stage) for chart in histories.draw(stage, lines)),
     ]
     show.markdown(stage, "\n\n".join(parts), f"How {stage} went")
+
+
+def _told(value: Any) -> Any:
+    return f"{value:.4g}" if isinstance(value, float) else value

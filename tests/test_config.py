@@ -1,7 +1,10 @@
 """Configuration: precedence, plug-ins by name, and errors that say what was meant."""
 
+from pathlib import Path
+
 import pytest
 
+from flows.parameters import checked
 from flows.presets import load_preset, preset_names, resolve
 from gdcore.config import RunConfig
 from gdcore.errors import UserError
@@ -89,3 +92,11 @@ def test_what_other_programs_cannot_open_is_refused_before_the_run():
     assert resolve("tiny", as_transformer | {"generator.from": "some.gguf"}).export.gguf == "f16"
     with pytest.raises(UserError, match=r"export\.gguf: .*'f32'.*'f16'"):
         resolve("tiny", as_transformer | {"export.gguf": "q4"})
+
+
+def test_files_are_named_from_the_root_for_whoever_stands_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "texts.txt").write_text("One text.\n")
+    monkeypatch.chdir(tmp_path)
+    corpus = checked("tiny", {"paths": ["*.txt"], "pii": "mask"}, {}, 0, Path("home"))["corpus"]
+    assert corpus.paths == (f"{tmp_path}/*.txt",)
+    assert corpus.pii == "mask"

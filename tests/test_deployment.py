@@ -253,7 +253,7 @@ class TestUp:
             assert ended(client, run) == "FAILED"
             (cause,) = eventually(lambda: self._shown(client, run, "cause"))
             assert "does not exist" in cause
-            assert "Start it again" in cause
+            assert "Mend what is named here" in cause
 
     def test_a_cancelled_training_stops_soon_with_a_checkpoint(
         self, stack: tuple[str, Path, subprocess.Popen[str]]

@@ -183,7 +183,8 @@ def test_how_fast_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pace.words(Progress(501, 5000)) == "501 of 5,000 · 0.5 a second · 2:29:58 left"
     assert pace.words(Progress(700, 5000, "loss 1")) == "700 of 5,000 · 20 a second · 0:03:35 left · loss 1"
     assert pace.words(Progress(1, 10)) == "1 of 10", "something else is counted"
-    assert pace.words(Progress(3, 10)) == "3 of 10 · 2 a second · 0:00:04 left"
+    assert pace.words(Progress(3, 10, "no better")) == "3 of 10 · 2 a second · 0:00:04 left · no better"
+    assert pace.at_the_end() == "3 of 10 · 2 a second · no better", "nothing is left to be done"
 
 
 def test_readings_reach_prefect_while_training_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
