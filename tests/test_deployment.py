@@ -25,6 +25,7 @@ from small_stack import ENDED, alive_on, client_of, ended, eventually, listening
 from flows import up as stack_module
 from flows.up import DEPLOYMENTS, POOL
 from gdcore.artifacts import Store
+from gdcore.errors import UserError
 
 SOURCE = Path(__file__).parents[1]
 
@@ -91,19 +92,29 @@ def test_the_root_file_is_the_shipped_one() -> None:
 
 
 def test_a_long_log_begins_anew_while_it_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stack_module, "LOG_BYTES", 5)
-    log = tmp_path / "worker.log"
-    log.write_text("of long ago\n")
+    monkeypatch.setattr(stack_module, "LOG_BYTES", 100)
+    log, previous = tmp_path / "worker.log", tmp_path / "worker.log.previous"
+    log.write_text("of long ago\n" * 10)
     # It speaks when it is told to, and ends when nobody is left who could.
-    speaker = ["bash", "-c", f"until [ -e {tmp_path}/go ]; do sleep .05; done; echo of today; sleep 60"]
+    said = "of today" * 20
+    speaker = ["bash", "-c", f"until [ -e {tmp_path}/go ]; do sleep .05; done; echo {said}; sleep 60"]
     with stack_module.Kept(speaker, dict(os.environ), log) as kept:
-        assert log.read_text() == ""
+        begun = log.read_text()
+        assert begun.startswith(stack_module.BEGUN)
         (tmp_path / "go").touch()
-        eventually(log.read_text)
-        assert (tmp_path / "worker.log.previous").read_text() == "of long ago\n"
+        eventually(lambda: log.read_text() != begun)
+        assert previous.read_text() == "of long ago\n" * 10
         kept.keep("worker")
         assert (log.read_text(), kept.process.poll()) == ("", None)
-    assert (tmp_path / "worker.log.previous").read_text() == "of today\n"
+    assert previous.read_text() == f"{begun}{said}\n"
+
+
+def test_what_a_start_says_is_told_from_what_earlier_ones_said(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_text("of long ago\n")
+    with pytest.raises(UserError, match=r"ends with:\nthe port is taken\n") as raised:
+        stack_module.Kept(["bash", "-c", "echo the port is taken; exit 1"], dict(os.environ), log).until(lambda: False)
+    assert "of long ago" not in str(raised.value)
 
 
 @pytest.fixture(scope="module")
