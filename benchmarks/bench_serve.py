@@ -3,7 +3,8 @@
     python -m benchmarks.bench_serve --rounds 15 --out benchmarks/results/2026-11-28_serve.md
 
 Both servers are processes of their own with the same HTTP layer; each is loaded for `--slice` seconds at a time, in
-turns, so that what else the machine does strikes both, and so does what the clients take of it. The model has random
+turns, so that what else the machine does strikes both. The clients have a core of their own and the server the others:
+what they take would else be taken from whichever server leaves more of the machine idle. The model has random
 weights and never ends a text: clients ask for 1 to 2 × `--length` − 1 tokens, the same of both servers, over
 connections that stay, without pause. Races by the clock and by the servers' processor time, in tokens a second:
 `name ratio lowest highest ≥reach` (`benchmarks.racing`).
@@ -30,6 +31,7 @@ from benchmarks.served import Server, about, add_model_options, make_bundle
 OURS, THEIRS = "continuous batching", "one run"
 REACH = 2.5
 PERCENTILES = (50, 95, 99)
+CORES = sorted(os.sched_getaffinity(0))
 
 
 def serve(bundle: Path, how: str) -> None:
@@ -45,6 +47,7 @@ def serve(bundle: Path, how: str) -> None:
     from gdcore.serving.schema import CompletionRequest
     from gdcore.serving.session import Session
 
+    os.sched_setaffinity(0, CORES[:-1] or CORES)
     sys.setswitchinterval(0.0005)
     app, serving = create_app({"m": bundle}, Limits(queue=4096))
     if how == THEIRS:
@@ -124,6 +127,7 @@ def race(bundle: Path, options: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "benchmarks.bench_serve", "--bundle", str(bundle), "--serve"]
     with ExitStack() as stack:
         servers = {how: stack.enter_context(Server([*command, how])) for how in (OURS, THEIRS)}
+        os.sched_setaffinity(0, CORES[-1:])
         loads: dict[str, list[Load]] = {how: [] for how in servers}
         for turn in range(options.rounds + 1):
             for how, server in servers.items():
