@@ -1,12 +1,13 @@
 """Generation from exported graphs beside torch, Hugging Face's `generate` and onnxruntime-genai: tokens a second.
 
-    python -m benchmarks.bench_generate_onnx [--models lstm gpt] [--batch-sizes 1 16 128] [--rounds 3]
+    python -m benchmarks.bench_generate_onnx [--models lstm gpt] [--batch-sizes 1 16 128] [--rounds 3] [--device cuda]
 
 An LSTM 32/32 with captions' vocabulary, whose texts end after 11 words on average, and a Transformer 4 × 256 with
 2,000 tokens, whose texts are all of 64. Weights are random: speed does not depend on what they are, only on how long
 the texts become. Ours is `generate.onnx`, in single precision and with weights of eight bits; the others draw by their
-own means at temperature 1. By what eight bits change a model's likelihood is measured at every export
-(docs/bundles.md). The rivals: `pip install 'gdflow[peers]' onnxruntime-genai`.
+own means at temperature 1. On a GPU it is single precision beside torch on the same one. By what eight bits change a
+model's likelihood is measured at every export (docs/bundles.md). The rivals: `pip install 'gdflow[peers]'
+onnxruntime-genai`.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from gdcore.export.generation import generation_model
 from gdcore.export.step import Step
 from gdcore.generators import lstm, transformer
 from gdcore.sampling import sample
-from gdcore.serving.runtime import Graph
+from gdcore.serving.runtime import Device, Graph
 from gdcore.tokenizer import BOS, EOS, PAD
 from gdcore.uniforms import row_seeds
 
@@ -75,7 +76,7 @@ def by_graph(graph: Graph, context: int, num: int) -> Work:
 
 
 def by_torch(model: Generator, num: int) -> Work:
-    """The same by the sampler that training uses."""
+    """The same by the sampler that training uses, where the model is."""
     calls = iter(range(1_000_000))
 
     def work() -> float:
@@ -123,15 +124,19 @@ def by_genai(model: transformer.Generator, folder: Path) -> Callable[[int], Work
     return of
 
 
-def compete(name: str, model: Generator, sizes: list[int], rounds: int) -> None:
+def compete(name: str, model: Generator, sizes: list[int], rounds: int, device: Device) -> None:
     """All races of one model."""
     step, graphs = Step(model, OPSET), dict[str, Graph]()
     for kind, each in (("onnx", step), ("int8", step.in_int8())):
-        graphs[kind] = Graph(generation_model(each, OPSET).SerializeToString(), torch.get_num_threads())
+        graphs[kind] = Graph(generation_model(each, OPSET).SerializeToString(), torch.get_num_threads(), device)
+    if device == "cuda":
+        model.cuda()
     looked_up = () if isinstance(model, transformer.Generator) else ("embedding.weight",)
     flop = 2 * weights(model, *looked_up)
-    for num, rival, theirs in rivals(model, sizes):
+    for num, rival, theirs in rivals(model, sizes, device):
         for ours, reaches in REACHES.items():
+            if device == "cuda" and ours == "int8":
+                continue  # its products would be taken back to the processor
             full = f"{ours}_{name}_{num}_{rival}"
             if isinstance(theirs, str):
                 skip(full, theirs)
@@ -139,11 +144,11 @@ def compete(name: str, model: Generator, sizes: list[int], rounds: int) -> None:
             race(full, "tokens", by_graph(graphs[ours], model.context, num), theirs, reaches[rival], rounds, flop=flop)
 
 
-def rivals(model: Generator, sizes: list[int]) -> Iterator[tuple[int, str, Work | str]]:
+def rivals(model: Generator, sizes: list[int], device: Device) -> Iterator[tuple[int, str, Work | str]]:
     """Batch size, name, and either what it does or what has to be installed."""
     for num in sizes:
         yield num, "torch", by_torch(model, num)
-    if not isinstance(model, transformer.Generator):
+    if not isinstance(model, transformer.Generator) or device == "cuda":
         return  # recurrent: the others know no such model
     hugging_face = by_hugging_face(model)
     for num in sizes:
@@ -161,10 +166,11 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=models, default=list(models))
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 16, 128])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     given = parser.parse_args()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {given.device}")
     for name in given.models:
-        compete(name, models[name](), given.batch_sizes, given.rounds)
+        compete(name, models[name](), given.batch_sizes, given.rounds, given.device)
 
 
 if __name__ == "__main__":

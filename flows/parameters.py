@@ -21,7 +21,7 @@ FILES = ("paths", "train", "valid", "test")
 
 def overrides(corpus: Mapping[str, Any], seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The overrides of the preset: the corpus' keys that were given, the seed, and any other setting by dotted key."""
-    return {"corpus": chosen_source(corpus), "seed": seed, **settings}
+    return {"corpus": chosen_source(from_root(corpus)), "seed": seed, **settings}
 
 
 def chosen_source(corpus: Mapping[str, Any]) -> dict[str, Any]:

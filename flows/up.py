@@ -33,6 +33,7 @@ WORKING = "prefect.deployments.steps.set_working_directory"
 PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 START_SECONDS = 180
 STOP_SECONDS = 20
+KEPT_SECONDS = 90 * 24 * 3600
 BEGUN = "=== begun "
 """What a start is marked with in its log, where the earlier ones stand too."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -116,6 +117,7 @@ def up(
     """
     require_password(host)
     folder = logs(home)
+    forget_old_results(folder)
     variables = environment_for(home, api)
     answer = {"ui": api.removesuffix("/api"), "api": api, "home": str(home), "logs": str(folder), "pool": POOL}
     with ExitStack() as stack:
@@ -242,6 +244,13 @@ def logs(home: Path) -> Path:
     return folder
 
 
+def forget_old_results(folder: Path) -> None:
+    """Remove what Prefect has kept of errors for longer than it keeps the runs."""
+    for path in (folder / "results").glob("*"):
+        if path.is_file() and time.time() - path.stat().st_mtime > KEPT_SECONDS:
+            path.unlink(missing_ok=True)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -259,6 +268,8 @@ def environment_for(home: Path, api: str) -> dict[str, str]:
         "GDFLOW_HOME": str(home),
         # Concurrency slots kept in memory are lost with the server, and Prefect then cancels the run that held one.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # What failed runs leave of their errors: here it is known whose it is, and goes in time.
+        "PREFECT_LOCAL_STORAGE_PATH": str(home / "runs" / ".up" / "results"),
         # Ended runs go after ninety days, with their logs and artifacts; what they made stays in the home.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     }

@@ -109,6 +109,15 @@ def test_a_long_log_begins_anew_while_it_is_written_to(tmp_path: Path, monkeypat
     assert previous.read_text() == f"{begun}{said}\n"
 
 
+def test_errors_are_kept_as_long_as_runs(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    for name, days in (("old", 91), ("new", 89)):
+        (tmp_path / "results" / name).touch()
+        os.utime(tmp_path / "results" / name, (time.time() - days * 24 * 3600,) * 2)
+    stack_module.forget_old_results(tmp_path)
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["new"]
+
+
 def test_what_a_start_says_is_told_from_what_earlier_ones_said(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     log.write_text("of long ago\n")

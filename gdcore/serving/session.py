@@ -19,7 +19,7 @@ from gdcore.serving import spans, suggesting
 from gdcore.serving.arguments import Manner, manner, whole
 from gdcore.serving.manifest import read_manifest
 from gdcore.serving.rows import BATCH_SIZE, by_length, padded
-from gdcore.serving.runtime import Array, Graph
+from gdcore.serving.runtime import Array, Device, Graph
 from gdcore.serving.stepping import Group, Stepper, Writing
 from gdcore.serving.telling import Teller
 from gdcore.tokenizer import BOS, EOS, PAD, SEP, Tokenizer
@@ -34,13 +34,18 @@ TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 class Session:
     """An open bundle; safe to use from several threads at once."""
 
-    def __init__(self, bundle: Path | str, threads: int = 1, precision: Precision = "float32") -> None:
+    def __init__(
+        self, bundle: Path | str, threads: int = 1, precision: Precision = "float32", device: Device = "auto"
+    ) -> None:
         """Open a bundle; `int8` takes the graphs whose weights have eight bits, where it holds some.
 
-        Raises UserError if a file is missing or altered, or onnxruntime is not installed.
+        Raises UserError if a file is missing or altered, or onnxruntime is not installed; once a graph is used, also
+        where `device` is `cuda` and there is none.
         """
         if precision not in get_args(Precision):
             raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, not {precision!r}")
+        if device not in get_args(Device):
+            raise ValueError(f"device must be one of {', '.join(get_args(Device))}, not {device!r}")
         self.bundle = Path(bundle)
         self.manifest: dict[str, Any] = read_manifest(self.bundle)
         if unlisted := [name for name in TOKENIZER if not self.holds(name)]:
@@ -53,6 +58,7 @@ class Session:
         if precision == "int8" and not self.holds("generate.int8.onnx"):
             raise UserError(f"{self.bundle} has no int8 twins: export it again with --set export.int8=true")
         self._threads = whole("threads", threads, 1)
+        self._device: Device = device
         self._graphs: dict[str, Graph] = {}
         self._lock = Lock()
 
@@ -364,5 +370,5 @@ class Session:
                 shared = self.manifest["graphs"][path.name].get("weights")
                 if shared and not self.holds(shared):
                     raise UserError(f"{self.bundle} has no {shared}, by its manifest: export it again")
-                self._graphs[name] = Graph(path, self._threads)
+                self._graphs[name] = Graph(path, self._threads, self._device)
             return self._graphs[name]

@@ -269,6 +269,35 @@ def test_with_both_runtimes(monkeypatch: pytest.MonkeyPatch):
         Session(exported() / "bundle").generate()
 
 
+def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(ValueError, match="device must be one of auto, cpu, cuda, not 'gpu'"):
+        Session(exported() / "bundle", device="gpu")  # pyright: ignore[reportArgumentType]
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [runtime.CPU])
+    with pytest.raises(UserError, match=r"on the processor alone: .*pip install 'gdflow\[gpu\]'"):
+        Session(exported() / "bundle", device="cuda").generate()
+    assert Session(exported() / "bundle", device="cpu").generate() == Session(exported() / "bundle").generate()
+
+
+def has_gpu() -> bool:
+    import onnxruntime
+    import torch
+
+    return runtime.CUDA in onnxruntime.get_available_providers() and torch.cuda.is_available()
+
+
+@pytest.mark.skipif(not has_gpu(), reason="needs onnxruntime-gpu and a GPU")
+def test_a_gpu_writes_what_the_processor_writes():
+    by_gpu, by_processor = (Session(exported() / "bundle", device=device) for device in ("cuda", "cpu"))
+    texts = by_processor.generate(200, seed=3)
+    same = sum(ours == theirs for ours, theirs in zip(by_gpu.generate(200, seed=3), texts, strict=True))
+    assert same >= 198, "rounding may tip a draw at an edge"
+    assert by_gpu.generate(50, temperature=0) == by_processor.generate(50, temperature=0)
+    np.testing.assert_allclose(by_gpu.score(texts), by_processor.score(texts), atol=1e-4)
+    np.testing.assert_allclose(by_gpu.judge(texts), by_processor.judge(texts), atol=1e-4)
+
+
 def test_a_stream_is_what_generate_gives(opened: Session):
     for how in (
         {},
