@@ -2,7 +2,9 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,7 +53,7 @@ def _session(model: Path | bytes, threads: int, device: Device) -> Any:
 def _providers(runtime: Any, device: Device) -> list[Any]:
     """In the order of preference; onnxruntime goes on to the next where one cannot be had."""
     if device != "cpu" and CUDA in runtime.get_available_providers():
-        if hasattr(runtime, "preload_dlls"):
+        with redirect_stdout(StringIO()):  # what it cannot find it prints; onnxruntime says so again, on standard error
             runtime.preload_dlls()  # CUDA's and cuDNN's libraries, from where pip has put them
         # Products of 19 bits, the default, would not give the texts that the processor gives.
         return [(CUDA, {"use_tf32": "0"}), CPU]

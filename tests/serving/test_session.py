@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -278,6 +279,16 @@ def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(UserError, match=r"on the processor alone: .*pip install 'gdflow\[gpu\]'"):
         Session(exported() / "bundle", device="cuda").generate()
     assert Session(exported() / "bundle", device="cpu").generate() == Session(exported() / "bundle").generate()
+
+
+def test_what_a_gpu_is_asked_for(capsys: pytest.CaptureFixture[str]):
+    with_gpu = SimpleNamespace(
+        get_available_providers=lambda: [runtime.CUDA, runtime.CPU], preload_dlls=lambda: print("Failed to load")
+    )
+    exactly = [(runtime.CUDA, {"use_tf32": "0"}), runtime.CPU]
+    assert runtime._providers(with_gpu, "auto") == runtime._providers(with_gpu, "cuda") == exactly
+    assert runtime._providers(with_gpu, "cpu") == [runtime.CPU]
+    assert capsys.readouterr().out == "", "what a command prints may be one JSON object"
 
 
 def has_gpu() -> bool:
