@@ -30,14 +30,20 @@ def bundle() -> Path:
 
 
 @contextmanager
-def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict]]:
-    """The command, when it is ready, and what it said."""
+def served(log: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict]]:
+    """The command, when it is ready, and what it said.
+
+    Its log goes to a file: a pipe that nobody reads is full after some hundred lines, and the server waits for ever.
+    """
     command = [sys.executable, "-m", "flows.cli", "serve", "--json", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with (
+        log.open("w") as written,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=written, text=True) as process,
+    ):
         try:
             assert process.stdout
             line = process.stdout.readline()
-            assert line, process.stderr.read() if process.stderr else ""
+            assert line, log.read_text()
             yield process, json.loads(line)
         finally:
             process.kill()
@@ -49,8 +55,8 @@ def refused(*arguments: str) -> str:
     return done.stderr
 
 
-def test_sigterm_finishes_what_runs_and_refuses_what_comes(bundle: Path):
-    with served("--bundle", f"small={bundle}", "--port", "0") as (process, told):
+def test_sigterm_finishes_what_runs_and_refuses_what_comes(bundle: Path, tmp_path: Path):
+    with served(tmp_path / "log", "--bundle", f"small={bundle}", "--port", "0") as (process, told):
         assert told["models"] == ["small"]
         with httpx.Client(base_url=told["url"], timeout=60) as http:
             expected = Session(bundle).generate(128, seed=2)
@@ -73,13 +79,13 @@ def test_sigterm_finishes_what_runs_and_refuses_what_comes(bundle: Path):
             asking.join()
         assert found == expected
         assert process.wait(30) == 0
-        lines = [json.loads(line) for line in process.stderr]
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert all({"when", "level", "what"} <= set(line) for line in lines)
 
 
 @pytest.mark.slow
-def test_killed_under_load_it_starts_again_on_its_port(bundle: Path):
-    with served("--bundle", str(bundle), "--port", "0") as (process, told):
+def test_killed_under_load_it_starts_again_on_its_port(bundle: Path, tmp_path: Path):
+    with served(tmp_path / "log", "--bundle", str(bundle), "--port", "0") as (process, told):
         over = threading.Event()
 
         def ask() -> None:
@@ -95,7 +101,7 @@ def test_killed_under_load_it_starts_again_on_its_port(bundle: Path):
         time.sleep(2)
         process.kill()
         assert process.wait(10) == -signal.SIGKILL
-        with served("--bundle", str(bundle), "--port", told["url"].rpartition(":")[2]) as (_, again):
+        with served(tmp_path / "log", "--bundle", str(bundle), "--port", told["url"].rpartition(":")[2]) as (_, again):
             assert again["url"] == told["url"]
             assert httpx.post(f"{again['url']}/v1/completions", json={"seed": 1}, timeout=60).status_code == 200
             over.set()
@@ -137,7 +143,7 @@ def test_it_follows_the_champion(bundle: Path, tmp_path: Path):
         shutil.copytree(folder, champion.store.path(refs[-1]) / "bundle")
     decided = {"when": now(), "outcome": "approved", "by": "me", "why": "", "run": "r", "about": "", "beside": {}}
     champion.decide(Decision(**decided, bundle=refs[0], against=None))
-    with served("--champion", "--home", str(tmp_path), "--port", "0") as (process, told):
+    with served(tmp_path / "log", "--champion", "--home", str(tmp_path), "--port", "0") as (process, told):
         assert told["models"] == ["champion"]
         with httpx.Client(base_url=told["url"], timeout=60) as http:
             assert http.get("/v1/models/champion").json()["discriminator"] == "cnn"
