@@ -123,7 +123,7 @@ def _describe(result: dict[str, Any]) -> None:
         *([("discriminator", judge["name"])] if judge else []),
         ("vocabulary", f"{result['vocab_size']:,} tokens"),
         ("context", f"{result['context']} tokens"),
-        ("prompts", "answers them" if result["prompted"] else "continues them"),
+        *([] if "classes" in result else [("prompts", "answers them" if result["prompted"] else "continues them")]),
         ("licence", result["license"] or "none stated"),
         ("made by", f"gdflow {result['gdflow']}, schema {result['schema_version']}"),
         *((key, value) for key, value in result["about"].items() if isinstance(value, str)),

@@ -115,7 +115,7 @@ def _in_bulk(
     from gdcore.progress import bar
 
     asked = bulk.prompts_of(prompts, column) if prompts else bulk.unprompted(num)
-    source = bulk.digest_of(prompts) if prompts else ""
+    source = bulk.digest_of(prompts, out) if prompts else ""
     with bar("generation") as show:
         for progress in bulk.generate(
             bundle, out, asked, None if prompts else num, seed, decoding, source, precision(int8)

@@ -48,13 +48,18 @@ def prompts_of(path: Path, column: str) -> Iterator[Asked]:
             yield Asked(None if reason else prompt, reason)
 
 
-def digest_of(path: Path) -> str:
-    """What identifies the prompts of a file. Raises UserError for one that cannot be read, as the corpus does."""
+def digest_of(path: Path, out: Path | None = None) -> str:
+    """What identifies the prompts of a file.
+
+    Raises UserError for one that cannot be read, as the corpus does, and for one that `out` would overwrite.
+    """
     from gdcore.corpora.found import expand
 
     file, *others = expand(str(path))
     if others or not path.is_file():
         raise UserError(f"{path} is not one file of prompts. Give a file.")
+    if out:
+        parts.apart(out, path)
     return file_digest(file)
 
 
@@ -98,7 +103,8 @@ def summary(out: Path) -> dict[str, Any]:
     """How many rows a file has, how many of them hold a text, why the others do not, and some texts."""
     refused = parts.reasons(out)
     file = pq.ParquetFile(out)
-    texts = file.read_row_group(0, ["text"])["text"].drop_null().to_pylist()
+    first = file.read_row_group(0, ["text"])["text"] if file.num_row_groups else pa.array([], pa.string())
+    texts = first.drop_null().to_pylist()
     rows: int = file.metadata.num_rows
     told = {"rows": rows, "written": rows - sum(refused.values()), "refused": dict(list(refused.items())[:10])}
     return {**told, "texts": texts[:NUM_TOLD]}

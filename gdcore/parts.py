@@ -45,21 +45,31 @@ def written(
     if _answers(out, request):
         yield Progress(total or 0, total, "was there already")
         return
+    if out.is_dir():
+        raise UserError(f"{out} is a folder. Give the name of a file.")
     folder = out.with_name(f"{out.name}.parts-{digest(request)[:12]}")
+    ahead, paths, done = iter(rows), list[Path](), 0
+    batch = list(islice(ahead, size))  # what cannot be read leaves no folder behind
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{out} cannot be written: {error.strerror}. Give a file in a writable folder.") from None
-    ahead, paths, done = iter(rows), list[Path](), 0
-    while batch := list(islice(ahead, size)):
+    while batch:
         path = folder / f"{len(paths):05}.parquet"
         if not path.exists():
             _replace(path, part(batch, done))
         paths.append(path)
         done += len(batch)
         yield Progress(done, total, f"{done:,} texts")
+        batch = list(islice(ahead, size))
     _join(paths, out, schema, request)
     shutil.rmtree(folder)
+
+
+def apart(out: Path, source: Path) -> None:
+    """Raises UserError where what is written would take the place of what is read."""
+    if out.exists() and source.exists() and out.samefile(source):
+        raise UserError(f"{out} is the file that is read, and would be overwritten. Give another name.")
 
 
 def table(columns: Iterable[Iterable[Any]], schema: pa.Schema) -> pa.Table:

@@ -78,6 +78,7 @@ def score(
         raise UserError("this model answers prompts: name the column of what the texts answer with --prompt-column")
     if prompt_column and not session.prompted:
         raise UserError("this model knows no prompts: leave --prompt-column out")
+    parts.apart(out, path)
     request = {
         "what": "scores",
         "bundle": file_digest(bundle / "manifest.json"),

@@ -40,7 +40,7 @@ def generate(
 
     folder = bundle or Champion(Store(home / "artifacts"), name).bundle()
     asked = bulk.prompts_of(prompts, prompt_column) if prompts else bulk.unprompted(num)
-    source = bulk.digest_of(prompts) if prompts else ""
+    source = bulk.digest_of(prompts, out) if prompts else ""
     relay("generation", bulk.generate(folder, out, asked, None if prompts else num, seed, decoding, source))
     told = bulk.summary(out)
     shown = {"file": str(out), "bundle": str(folder), "seed": str(seed), "decoding": str(decoding)}

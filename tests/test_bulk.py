@@ -102,3 +102,16 @@ def test_the_command(tmp_path: Path) -> None:
     for path, complaint in ((tmp_path / "waiting.jsonl", "is a FIFO"), (BUNDLE, "not one file|holds no")):
         with pytest.raises(UserError, match=complaint):
             bulk.digest_of(path)
+
+
+def test_prompts_are_not_overwritten_and_may_be_none(tmp_path: Path) -> None:
+    prompts, out = tmp_path / "prompts.csv", tmp_path / "texts.parquet"
+    prompts.write_text("prompt\n")
+    options = ["generate", "--bundle", str(BUNDLE), "--json", "--prompts", str(prompts), "--out"]
+    refused = CliRunner().invoke(app, [*options, str(prompts)])
+    assert (refused.exit_code, prompts.read_text()) == (2, "prompt\n")
+    assert "is the file that is read" in refused.output
+    done = CliRunner().invoke(app, [*options, str(out)])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["rows"], told["texts"]) == (0, [])

@@ -106,3 +106,18 @@ def test_wrong_files_are_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     done = gdflow(tmp_path / "t.txt", "--bundle", BUNDLE, "--out", tmp_path / "taken" / "o.parquet")
     assert (done.exit_code, "cannot be written" in done.output) == (2, True)
+
+
+def test_what_is_read_is_not_overwritten_and_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
+    read, folder = tmp_path / "t.txt", tmp_path / "folder"
+    read.write_text("bal\n")
+    folder.mkdir()
+    for texts, out, complaint in (
+        (read, read, "is the file that is read"),
+        (read, folder, "is a folder"),
+        (tmp_path / "none.txt", tmp_path / "o.parquet", "does not exist"),
+    ):
+        done = gdflow(texts, "--bundle", BUNDLE, "--out", out)
+        assert (done.exit_code, complaint in done.output.replace("\n", " ")) == (2, True), done.output
+    assert read.read_text() == "bal\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "t.txt"]

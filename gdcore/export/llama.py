@@ -9,6 +9,7 @@ tokenizer.json  tokenizer_config.json   text ↔ ids
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def write_llama(generator: Generator, tokens: Path, out: Path) -> None:
     _write(out / "generation_config.json", ids | drawn)
     weights = {name: tensor.detach().contiguous().cpu() for name, tensor in generator.state_dict().items()}
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+    shutil.copymode(out / "config.json", out / "model.safetensors")  # safetensors lets nobody else read it
     _write(out / "tokenizer.json", _spelt_out(json.loads((tokens / "tokenizer.json").read_text("utf-8"))))
     named = {f"{role}_token": SPECIALS[i] for role, i in (("bos", BOS), ("eos", EOS), ("pad", PAD))}
     _write(out / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **named})

@@ -17,11 +17,13 @@ def showcase(evaluation: Mapping[str, Any], real_texts: int) -> dict[str, Any]:
     """What `evaluation.json` says of the model that it selected; held-out `real_texts` at most."""
     model: str = evaluation["selection"]["selected"]
     calibration, samples = evaluation.get("calibration", {}).get(model), evaluation["samples"]
+    # A line that falls calls most real what is ranked last: a discriminator that was worse than chance has none.
+    rises = calibration and calibration["slope"] > 0
     return {
         "model": model,
         "protocol": evaluation["protocol"],
         "frontier": _frontier(evaluation.get("frontier", {}), model),
-        "line": [calibration["slope"], calibration["offset"]] if calibration else None,
+        "line": [calibration["slope"], calibration["offset"]] if rises else None,
         "generated": _texts(samples.get(model, []), NUM_GENERATED),
         "real": _texts(samples.get("real", []), real_texts),
     }

@@ -75,8 +75,9 @@ class Completing:
             raise Refused(400, f"best_of: must be at least n, {asked.n}, not {asked.best_of}", "bad_value", "best_of")
         if asked.stream and self.best_of > asked.n:
             raise Refused(400, "best_of: a stream cannot take back what was not the best", "bad_value", "best_of")
-        if (num := len(prompts) * self.best_of) > limits.texts:
-            message = f"{num} texts are asked for at a time; at most {limits.texts} may be: ask several times"
+        most = min(limits.texts, limits.slots + limits.queue)  # for more there never is room: trying again is no help
+        if (num := len(prompts) * self.best_of) > most:
+            message = f"{num} texts are asked for at a time; at most {most} may be: ask several times"
             raise Refused(400, message, "too_many", "n")
         seed = secrets.randbits(63) if asked.seed is None else asked.seed
         seeds = row_seeds(seed, num).tolist()

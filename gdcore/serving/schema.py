@@ -256,13 +256,15 @@ def told(error: Any) -> tuple[str, str | None]:
     """What is wrong with a body, in words, and which key."""
     where = [str(part) for part in error["loc"] if part != "body"]
     # A union names its members behind the key: the client never wrote those.
-    key = next((part for part in where if not part.startswith(("constrained", "list[", "str"))), None)
+    key = next((part for part in where if part != "str" and not part.startswith(("constrained", "list["))), None)
     if error["type"] == "extra_forbidden":
         return f"{key}: no such key; /openapi.json says which there are", key
     if error["type"] == "missing":
         return f"{key or 'the body'}: this is missing", key
     if error["type"] == "json_invalid":
         return "the body is no JSON", None
+    if error["type"] == "model_attributes_type" and not key:
+        return "the body is no JSON object: send one, with `content-type: application/json`", None
     given = repr(error.get("input"))
     message = error["msg"] if len(given) > 80 else f"{error['msg']}, not {given}"
     return f"{key or 'the body'}: {message}", key

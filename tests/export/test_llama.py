@@ -37,6 +37,10 @@ def ids(vocab_size: int = VOCAB) -> torch.Tensor:
     return torch.randint(5, vocab_size, (4, CONTEXT), generator=torch.Generator().manual_seed(0))
 
 
+def test_whoever_reads_one_file_reads_all(folder):
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
+
+
 def test_training_starts_from_what_was_written(model, folder):
     config = transformer.Config.model_validate({"from": str(folder), "dropout": 0.25})
     again = transformer.Generator(config, VOCAB, CONTEXT).eval()

@@ -47,6 +47,11 @@ def test_the_selected_models_temperatures_and_texts() -> None:
     assert shown["real"] == []
 
 
+def test_verdicts_that_are_worse_than_chance_are_no_probabilities() -> None:
+    for slope in (-0.1, 0.0):
+        assert showcase(evaluation(calibration={"finetuned": {"slope": slope, "offset": 0.3}}), 0)["line"] is None
+
+
 def test_real_texts_are_shown_where_that_is_asked_for() -> None:
     shown = showcase(evaluation(), 7)
     assert [each["text"] for each in shown["real"]] == [f"real {i}" for i in range(7)]

@@ -142,6 +142,8 @@ def test_scores_and_words(running: Running, opened: Session):
         ("completions", {"best_of": 1, "n": 2}, 400, "best_of: must be at least n, 2, not 1"),
         ("completions", {"best_of": 3, "stream": True}, 400, "best_of: a stream cannot take back"),
         ("completions", {"n": 1000}, 400, "1000 texts are asked for at a time; at most 128 may be"),
+        ("completions", {"stream": "maybe"}, 400, "stream: Input should be a valid boolean"),
+        ("completions", {"stream_options": 3}, 400, "stream_options: "),
         ("completions", {"model": "answers"}, 400, "this model answers prompts"),
         ("completions", {"model": "smal"}, 404, "there is no model 'smal'; there are small, answers, crf"),
         ("completions", {"prompt": "bal " * 30}, 400, "takes 31 tokens"),
@@ -168,6 +170,12 @@ def test_bodies_that_are_none(running: Running, body: bytes):
     answer = running.http.post("/v1/completions", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["message"]
+
+
+def test_a_body_of_another_type(running: Running):
+    answer = running.http.post("/v1/completions", content=b'{"n": 1}', headers={"content-type": "text/plain"})
+    assert answer.status_code == 400
+    assert "`content-type: application/json`" in answer.json()["error"]["message"]
 
 
 def test_kserve_and_models(running: Running):

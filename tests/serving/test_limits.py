@@ -71,6 +71,14 @@ def test_who_finds_the_queue_full_is_told_when_to_come_again(running: Running, s
     assert running.http.post("/v1/completions", json={"max_tokens": 1}).status_code == 200
 
 
+def test_what_the_queue_can_never_hold_is_not_to_be_tried_again():
+    limits = Limits(slots=2, queue=1, texts=8)
+    with serve({"small": exported() / "bundle"}, limits) as running:
+        assert running.http.post("/v1/completions", json={"n": 3, "max_tokens": 1}).status_code == 200
+        refused = running.http.post("/v1/completions", json={"n": 4, "max_tokens": 1})
+        assert (refused.status_code, "at most 3 may be" in refused.text) == (400, True)
+
+
 def test_a_client_that_leaves_frees_its_slots(running: Running, slow: None, connected: Connect):
     connection = connected()
     connection.sendall(request(json.dumps({"n": 6, "temperature": 0}).encode()))
