@@ -12,7 +12,7 @@ from gdcore.serving.batching import Closed
 from gdcore.serving.limits import Limits, Refused
 from gdcore.serving.models import Model
 from gdcore.serving.schema import Choice, CompletionRequest, Logprobs, Usage
-from gdcore.tokenizer import EOS, MARK, SEP, Tokenizer
+from gdcore.tokenizer import BOS, EOS, MARK, SEP, Tokenizer
 from gdcore.uniforms import row_seeds
 
 
@@ -33,10 +33,11 @@ class Draft:
         self.writing = session.writing(
             prompt, seed, how, asked.max_tokens, asked.logprobs, self._hear if self._each else None
         )
-        before = prompt or ""
-        self.before = before if session.prompted else " ".join(before.split())
+        self.before = " ".join((prompt or "").split())
         """The prompt, as it stands before a text that continues it."""
         self.begin = self.before if asked.echo else ""
+        if self.begin and session.prompted:
+            self.begin += " "  # an answer does not bring the space before its first word
 
     def _hear(self, token: int) -> bool:
         """In the batcher's thread: the text so far; whether it ends here."""
@@ -192,6 +193,8 @@ class Completing:
         pieces = [self._surfaces[each.token] for each in likelihoods]
         if pieces and (draft.echo or not draft.before or self.model.session.prompted):
             pieces[0] = pieces[0].removeprefix(" ")  # nothing stands before it
+        if draft.begin.endswith(" ") and len(pieces) > (first := len(draft.writing.given) - len((BOS, SEP))):
+            pieces[first] = " " + pieces[first].removeprefix(" ")
         offsets = [0, *accumulate(map(len, pieces))]
         end = len(pieces)
         if draft.teller.stopped:  # tokens of which nothing is left are not told

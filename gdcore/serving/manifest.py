@@ -17,6 +17,8 @@ SCHEMA_VERSION = 2
 READABLE = (1, 2)
 NAME = "manifest.json"
 SIGNATURE = "manifest.json.sig"
+FIELDS: dict[str, type] = {"context": int, "vocab_size": int, "prompted": bool, "graphs": dict}
+"""Without these a bundle cannot be used."""
 
 
 class Complaint(NamedTuple):
@@ -77,6 +79,9 @@ def parse_manifest(bundle: Path) -> dict[str, Any]:
         files = {
             str(name): (str(expected["sha256"]), int(expected["size"])) for name, expected in manifest["files"].items()
         }
+        for key, kind in {} if "layout" in manifest else FIELDS.items():
+            if not isinstance(manifest[key], kind):
+                raise TypeError(f"{key} is {manifest[key]!r}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error!r}): export the bundle again, or copy it anew.") from None
     if version not in READABLE:

@@ -1,8 +1,8 @@
 """What goes over the wire: OpenAI's completions where it has a shape for it, plain objects where it has none."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Text = Annotated[str, StringConstraints(max_length=100_000)]
 Texts = Annotated[list[Text], Field(min_length=1, max_length=256)]
@@ -16,6 +16,15 @@ class Asked(BaseModel):
 
     model: str | None = Field(default=None, max_length=200)
     """Which model, as `/v1/models` names them; by default the first."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_nothing(cls, body: Any) -> Any:
+        """As OpenAI's has it: clients send null for what they leave open."""
+        if not isinstance(body, dict):
+            return body
+        given = cast("dict[str, Any]", body)
+        return {key: value for key, value in given.items() if value is not None or key not in cls.model_fields}
 
 
 class StreamOptions(BaseModel):
@@ -59,6 +68,14 @@ class CompletionRequest(Asked):
     stream_options: StreamOptions | None = None
     user: str | None = Field(default=None, max_length=512)
     """Read by nobody."""
+    frequency_penalty: float = Field(default=0, ge=0, le=0)
+    """There is none: nothing but 0, which some clients always send."""
+    presence_penalty: float = Field(default=0, ge=0, le=0)
+    """Likewise."""
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
+    """There is none: nothing but an empty one."""
+    suffix: None = None
+    """Likewise."""
 
 
 class Logprobs(BaseModel):

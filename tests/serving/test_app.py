@@ -101,6 +101,29 @@ def test_logprobs(running: Running, opened: Session):
     assert tokens == told["tokens"][2:]
 
 
+def test_an_answer_behind_the_prompt_that_it_answers(running: Running):
+    asked = {"model": "answers", "prompt": " bal  gut", "echo": True, "logprobs": 1, "seed": 4}
+    answer = running.http.post("/v1/completions", json=asked).json()["choices"][0]
+    (alone,) = running.texts(model="answers", prompt=" bal  gut", seed=4)
+    told = answer["logprobs"]
+    assert answer["text"] == "".join(told["tokens"]) == f"bal gut {alone}"
+    for token, begins in zip(told["tokens"], told["text_offset"]):
+        assert answer["text"][begins:].startswith(token)
+
+
+def test_what_says_nothing_is_no_mistake(running: Running):
+    """Clients send null for what they leave open, and penalties of 0 always."""
+    nothing = dict.fromkeys(
+        ("n", "temperature", "top_p", "stream", "echo", "suffix", "stop", "logit_bias", "max_tokens")
+    )
+    asked = nothing | {"frequency_penalty": 0, "presence_penalty": 0.0, "seed": 4}
+    assert running.texts(**asked) == running.texts(seed=4) == running.texts(logit_bias={}, seed=4)
+    for something in ({"frequency_penalty": 0.5}, {"logit_bias": {"3": 1}}, {"suffix": "."}, {"unheard_of": None}):
+        answer = running.http.post("/v1/completions", json=something)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == next(iter(something))
+
+
 def test_best_of(running: Running, opened: Session):
     """The discriminator's favourites; without one, the likeliest per token."""
     drawn = opened.generate(8, seed=6)

@@ -207,9 +207,23 @@ def test_manifest_missing_damaged_or_of_another_version(copy: Path):
         path.write_text(text)
         with pytest.raises(UserError, match=r"manifest\.json is damaged"):
             Session(copy)
+    for key, value in (("context", None), ("vocab_size", "sixty"), ("prompted", 3), ("graphs", [])):
+        path.write_text(json.dumps(manifest | {key: value}))
+        with pytest.raises(UserError, match=rf"manifest\.json is damaged .*{key} is"):
+            Session(copy)
+        path.write_text(json.dumps({name: each for name, each in manifest.items() if name != key}))
+        with pytest.raises(UserError, match=rf"manifest\.json is damaged .*{key}"):
+            Session(copy)
     path.unlink()
     with pytest.raises(UserError, match=r"is no bundle: it has no manifest\.json"):
         Session(copy)
+
+
+def test_weights_that_lie_elsewhere(copy: Path, tmp_path: Path):
+    (copy / "weights.bin").rename(tmp_path / "elsewhere.bin")
+    (copy / "weights.bin").symlink_to(tmp_path / "elsewhere.bin")
+    with pytest.raises(UserError, match=r"onnxruntime cannot open .*generate\.onnx: .*Export it again"):
+        Session(copy).generate()
 
 
 def test_a_bundle_from_before_min_p(copy: Path):
