@@ -126,22 +126,24 @@ def by_genai(model: transformer.Generator, folder: Path) -> Callable[[int], Work
 
 def compete(name: str, model: Generator, sizes: list[int], rounds: int, device: Device) -> None:
     """All races of one model."""
-    step, graphs = Step(model, OPSET), dict[str, Graph]()
-    for kind, each in (("onnx", step), ("int8", step.in_int8())):
-        graphs[kind] = Graph(generation_model(each, OPSET).SerializeToString(), torch.get_num_threads(), device)
+    steps = {"onnx": Step(model, OPSET)}
+    if device == "cpu":  # a GPU's eight-bit products would be taken back to the processor
+        steps["int8"] = steps["onnx"].in_int8()
+    threads = torch.get_num_threads()
+    graphs = {
+        kind: Graph(generation_model(step, OPSET).SerializeToString(), threads, device) for kind, step in steps.items()
+    }
     if device == "cuda":
         model.cuda()
     looked_up = () if isinstance(model, transformer.Generator) else ("embedding.weight",)
     flop = 2 * weights(model, *looked_up)
     for num, rival, theirs in rivals(model, sizes, device):
-        for ours, reaches in REACHES.items():
-            if device == "cuda" and ours == "int8":
-                continue  # its products would be taken back to the processor
+        for ours, graph in graphs.items():
             full = f"{ours}_{name}_{num}_{rival}"
             if isinstance(theirs, str):
                 skip(full, theirs)
                 continue
-            race(full, "tokens", by_graph(graphs[ours], model.context, num), theirs, reaches[rival], rounds, flop=flop)
+            race(full, "tokens", by_graph(graph, model.context, num), theirs, REACHES[ours][rival], rounds, flop=flop)
 
 
 def rivals(model: Generator, sizes: list[int], device: Device) -> Iterator[tuple[int, str, Work | str]]:

@@ -22,7 +22,7 @@ from gdcore.tokens import SPLITS
 
 BATCH_ROWS = 1 << 16
 PARTITION_ROWS = 1 << 23
-"""Texts whose gists are compared at one time: some 200 MB."""
+"""Texts whose gists are compared at one time, in two to three gigabytes."""
 SAMPLE_ROWS, SAMPLE_BLOCKS = 20_000, 50  # texts that tell a corpus' writing, and how many places they are taken from
 MAIN_SHARE = 0.05  # a script with this share of the letters belongs to the corpus
 

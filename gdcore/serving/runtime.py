@@ -41,8 +41,9 @@ def _session(model: Path | bytes, threads: int, device: Device) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     source = model if isinstance(model, bytes) else str(model)
+    providers = _providers(runtime, device)
     try:
-        session = runtime.InferenceSession(source, options, providers=_providers(runtime, device))
+        session = runtime.InferenceSession(source, options, providers=providers)
     except Exception as error:  # onnxruntime's have no other base; of weights that lie elsewhere, for one
         name = model if isinstance(model, Path) else "the graph"
         raise UserError(f"onnxruntime cannot open {name}: {error}. Export it again.") from error

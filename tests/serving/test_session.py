@@ -290,7 +290,9 @@ def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch):
     import onnxruntime
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [runtime.CPU])
-    with pytest.raises(UserError, match=r"on the processor alone: .*pip install 'gdflow\[gpu\]'"):
+    with pytest.raises(
+        UserError, match=r"^this onnxruntime computes on the processor alone: .*pip install 'gdflow\[gpu\]'"
+    ):
         Session(exported() / "bundle", device="cuda").generate()
     assert Session(exported() / "bundle", device="cpu").generate() == Session(exported() / "bundle").generate()
 
